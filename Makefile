@@ -1,0 +1,59 @@
+# `make bench` and `make test` are all a newcomer needs; `make help` lists the rest.
+
+PYTHON ?= python3
+PROFILE ?= standard
+MODELS ?=
+SCENARIOS ?=
+RUN ?=
+
+PY := .venv/bin/python
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help setup bench report experiments bench-engine test lint clean lock
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+bench: setup ## compare the models: PROFILE=quick|standard|full MODELS=a,b SCENARIOS=a,b
+	@$(PY) -m bench run --profile '$(PROFILE)' --models '$(MODELS)' --scenarios '$(SCENARIOS)'
+
+report: setup ## redraw the newest stored run (RUN=<id> for another) without measuring
+	@$(PY) -m bench report $(RUN)
+
+experiments: setup ## the small pytest-benchmark experiments, their JSON beside the newest run
+	@$(PY) -m bench experiments
+
+bench-engine: setup ## what the load generator itself costs, against a null server and plain Python
+	@$(PY) -m bench.experiments.engine_cost
+
+test: setup lint ## ruff, mypy --strict and the whole test suite
+	@$(PY) -m pytest
+
+lint: setup
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+clean: ## remove the environment and everything built; stored runs stay
+	rm -rf .venv build *.egg-info clients/_engine.c clients/*.so
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+lock: setup ## resolve the dependencies anew (names, versions and hashes; no addresses)
+	$(INSTALL) uv
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+	    --custom-compile-command 'make lock' pyproject.toml --output-file requirements.lock
+
+setup: .venv/.built
+
+# Two stamps: a changed lock installs everything anew, a changed engine only rebuilds it.
+.venv/.installed: requirements.lock
+	@sh .ci/preflight '$(PYTHON)'
+	@echo 'threadmill: setting up .venv (once)'
+	@'$(PYTHON)' -m venv .venv
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/.built: .venv/.installed pyproject.toml clients/_engine.pyx
+	@echo 'threadmill: building the load engine'
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,1 @@
+"""Tells what was measured. Imports nothing of the other folders."""

@@ -1,0 +1,163 @@
+"""Latency histograms in the HdrHistogram layout: merge them, read percentiles, exchange them.
+
+The layout is HdrHistogram's for values of 1 ns to 68.7 s at 3 significant digits
+(http://hdrhistogram.org): bucket 0 holds 2,048 slots of 1 ns; each further bucket doubles the
+slot's width and adds 1,024 slots. A value is therefore known to 1 part in 1,024 or better, in
+memory that never grows. The load engine fills arrays of the same layout; `tests/test_histogram.py`
+holds both against the `hdrhistogram` library, which also does the encoding, so that a stored
+histogram opens in any HdrHistogram tool.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from hdrh.histogram import HdrHistogram
+
+LOWEST_NS = 1
+HIGHEST_NS = 60_000_000_000
+SIGNIFICANT_DIGITS = 3
+HALF_BUCKET = 1024
+BUCKETS = 26
+SLOTS = (BUCKETS + 1) * HALF_BUCKET
+
+PERCENTILES: Mapping[str, float] = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
+SAMPLES_ABOVE = 10
+"""A percentile is given only with at least so many samples above it (MEASURE.md)."""
+
+
+def slot_of(value_ns: int) -> int:
+    """Return the slot that counts `value_ns`; values beyond the range share the last slot."""
+    bucket = (value_ns | (2 * HALF_BUCKET - 1)).bit_length() - HALF_BUCKET.bit_length()
+    return min(bucket * HALF_BUCKET + (value_ns >> bucket), SLOTS - 1)
+
+
+@lru_cache(maxsize=1)
+def _edges() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the lowest and the highest value in ns that each slot counts, shape (SLOTS,) each."""
+    slots = np.arange(SLOTS, dtype=np.int64)
+    bucket = np.maximum(slots // HALF_BUCKET - 1, 0)
+    lowest = (slots - bucket * HALF_BUCKET) << bucket
+    return lowest, lowest + (np.int64(1) << bucket) - 1
+
+
+class Histogram:
+    """Counts of durations in nanoseconds; immutable by convention, merged by `merge`."""
+
+    __slots__ = ("counts",)
+
+    def __init__(self, counts: npt.NDArray[np.int64] | None = None) -> None:
+        self.counts = np.zeros(SLOTS, np.int64) if counts is None else counts
+
+    @classmethod
+    def from_pairs(cls, pairs: Iterable[Sequence[int]]) -> Histogram:
+        """Build a histogram from pairs (slot, count), the form in which the engine reports."""
+        counts = np.zeros(SLOTS, np.int64)
+        for slot, count in pairs:
+            counts[slot] += count
+        return cls(counts)
+
+    @classmethod
+    def of(cls, values_ns: Iterable[int]) -> Histogram:
+        """Build a histogram of single values in nanoseconds."""
+        return cls.from_pairs((slot_of(value), 1) for value in values_ns)
+
+    @classmethod
+    def merge(cls, histograms: Iterable[Histogram]) -> Histogram:
+        """Add histograms up. This, never an average of percentiles, is how trials combine."""
+        counts = np.zeros(SLOTS, np.int64)
+        for histogram in histograms:
+            counts += histogram.counts
+        return cls(counts)
+
+    @property
+    def count(self) -> int:
+        """The number of values recorded."""
+        return int(self.counts.sum())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Histogram) and bool(np.array_equal(self.counts, other.counts))
+
+    __hash__ = None  # type: ignore[assignment]  # equal by content, and the content is an array
+
+    def mean(self) -> float:
+        """Return the mean in ns, each value taken at the middle of its slot; nan when empty."""
+        lowest, highest = _edges()
+        count = self.count
+        return float(self.counts @ ((lowest + highest) / 2)) / count if count else float("nan")
+
+    def max(self) -> int:
+        """Return the largest value in ns, to the precision of its slot; 0 when empty."""
+        used = np.flatnonzero(self.counts)
+        return int(_edges()[1][used[-1]]) if used.size else 0
+
+    def min(self) -> int:
+        """Return the smallest value in ns, to the precision of its slot; 0 when empty."""
+        used = np.flatnonzero(self.counts)
+        return int(_edges()[0][used[0]]) if used.size else 0
+
+    def values_at(self, percentiles: Sequence[float]) -> npt.NDArray[np.int64]:
+        """Return the values in ns at `percentiles` (0..100), as HdrHistogram defines them.
+
+        The value at percentile p is the highest one of the slot in which the cumulated count
+        first reaches max(1, round(p/100 * count)). Zeros when the histogram is empty.
+        """
+        count = self.count
+        if not count:
+            return np.zeros(len(percentiles), np.int64)
+        ranks = np.maximum(1, np.floor(np.asarray(percentiles) / 100 * count + 0.5))
+        slots = np.searchsorted(np.cumsum(self.counts), ranks)
+        return _edges()[1][slots]
+
+    def encode(self) -> str:
+        """Return HdrHistogram's V2 compressed form in base64."""
+        histogram = _blank()
+        for slot in np.flatnonzero(self.counts):
+            histogram.record_value(int(_edges()[0][slot]), int(self.counts[slot]))
+        encoded: bytes = histogram.encode()
+        return encoded.decode("ascii")
+
+    @classmethod
+    def decode(cls, text: str) -> Histogram:
+        """Read what `encode` wrote; ValueError when it is no HdrHistogram of this range."""
+        try:
+            histogram = HdrHistogram.decode(text)
+        except Exception as error:  # noqa: BLE001  # the library raises a dozen unrelated types
+            raise ValueError(f"not an encoded HdrHistogram: {error}") from error
+        if histogram.counts_len != SLOTS:
+            raise ValueError(f"an HdrHistogram of {histogram.counts_len} slots, not {SLOTS}")
+        counts = (ctypes.c_uint64 * SLOTS).from_buffer_copy(histogram.counts)
+        return cls(np.frombuffer(counts, np.int64).copy())
+
+
+def _blank() -> HdrHistogram:
+    return HdrHistogram(LOWEST_NS, HIGHEST_NS, SIGNIFICANT_DIGITS)
+
+
+def summarize(answered: Histogram, unanswered: Histogram) -> dict[str, float | bool | None]:
+    """Return mean, percentiles and maximum in ns over answered and unanswered requests.
+
+    An unanswered request counts with its age, which is less than what its latency would have
+    become. A figure that such requests reach is a lower bound, and `<name>_at_least` is then
+    true (the key is absent otherwise). A percentile with fewer than ten samples above it is
+    None, and so is every figure of an empty set.
+    """
+    merged = Histogram.merge([answered, unanswered])
+    count = merged.count
+    if not count:
+        return dict.fromkeys(("mean", *PERCENTILES, "max"))
+    figures: dict[str, float | bool | None] = {"mean": merged.mean()}
+    for name, value in zip(PERCENTILES, merged.values_at([*PERCENTILES.values()]), strict=True):
+        enough = count * (1 - PERCENTILES[name] / 100) >= SAMPLES_ABOVE
+        figures[name] = float(value) if enough else None
+    figures["max"] = float(merged.max())
+    if unanswered.count:
+        youngest = unanswered.min()
+        for name, figure in tuple(figures.items()):
+            if name == "mean" or (figure is not None and figure >= youngest):
+                figures[f"{name}_at_least"] = True
+    return figures

@@ -1,0 +1,1 @@
+"""What is measured: one service, served by one concurrency model per file."""

@@ -1,0 +1,1 @@
+"""The tests; one behaviour suite runs over every model."""
