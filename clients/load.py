@@ -1,14 +1,78 @@
-"""What is asked of a server, and what came back: the vocabulary of the load engine.
+"""What is asked of a server: the load engine and its plain-Python oracle both take a `Load`.
 
-`Load` describes a closed loop: `connections` connections, each with `depth` requests
-outstanding. `Tally` is the whole outcome. Both the engine and its plain-Python oracle take the
-one and give the other.
+A closed loop: `connections` connections, each with `depth` requests outstanding, and the next
+request goes out when an answer has come in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
+from ipaddress import IPv4Address
 
-from reports.histogram import Histogram
+ERROR_KINDS = (
+    "refused",
+    "connect_timeout",
+    "reset",
+    "eof",
+    "mismatch",
+    "error_frame",
+    "timeout",
+    "unfinished",
+    "no_descriptors",
+    "no_ports",
+)
+"""How a request can end other than by its answer; every tally counts all of them."""
+
+REQUEST_KINDS = {"ECHO": 1, "UPPER": 2, "COMPUTE": 3, "WAIT": 4}
+"""The requests that the engine can make, with their numbers on the wire (WIRE.md)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A load on one server. ValueError says which field cannot be."""
+
+    host: str = "127.0.0.1"  # an IPv4 address
+    port: int
+    connections: int = 64
+    depth: int = 1  # requests outstanding on each connection
+    session: int = 0  # requests in a connection's life; 0: it lives for the run
+    kind: str = "ECHO"  # one of REQUEST_KINDS
+    size: int = 64  # bytes of payload in a request
+    argument: int = 0  # rounds of COMPUTE, microseconds of WAIT
+    framing: str = "frames"  # of WIRE.md; or "rawecho": `size` bytes out, the same bytes back
+    length_prefix: int = 0  # rawecho: its first 0, 1, 2, 4 or 8 bytes say how many follow
+    threads: int = 1  # of the engine; connections are dealt out to them
+    connect_timeout_seconds: float = 5.0
+    request_timeout_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Check every field against its range."""
+        IPv4Address(self.host)
+        ranges = {
+            "port": (1, 65_535),
+            "connections": (1, 1_000_000),
+            "depth": (1, 4_096),
+            "session": (0, 2**31 - 1),
+            "size": (0, 16 * 2**20),
+            "argument": (0, 2**32 - 1),
+            "threads": (1, min(64, self.connections)),
+        }
+        for name, (low, high) in ranges.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} must be {low} to {high}, not {getattr(self, name)}")
+        for name in ("connect_timeout_seconds", "request_timeout_seconds"):
+            if not 0 < getattr(self, name) <= 3600:
+                raise ValueError(f"{name} must be above 0 and at most 3600")
+        if self.kind not in REQUEST_KINDS:
+            raise ValueError(f"kind must be one of {', '.join(REQUEST_KINDS)}, not {self.kind!r}")
+        if self.framing not in {"frames", "rawecho"}:
+            raise ValueError(f"framing must be 'frames' or 'rawecho', not {self.framing!r}")
+        if self.framing == "rawecho" and self.size == 0:
+            raise ValueError("rawecho needs a size of at least 1")
+        if self.length_prefix not in {0, 1, 2, 4, 8}:
+            raise ValueError("length_prefix must be 0, 1, 2, 4 or 8 bytes")
+        if self.length_prefix:
+            if self.framing != "rawecho":
+                raise ValueError("length_prefix belongs to the rawecho framing")
+            if not self.length_prefix <= self.size < 256**self.length_prefix:
+                raise ValueError("size does not fit its length_prefix")
