@@ -10,7 +10,6 @@ histogram opens in any HdrHistogram tool.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
@@ -43,6 +42,20 @@ def _edges() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     bucket = np.maximum(slots // HALF_BUCKET - 1, 0)
     lowest = (slots - bucket * HALF_BUCKET) << bucket
     return lowest, lowest + (np.int64(1) << bucket) - 1
+
+
+def rank(percentile: float, count: int) -> int:
+    """Return which of `count` sorted values, from 1 on, stands at `percentile` (0..100)."""
+    return max(1, int(percentile * count / 100 + 0.5))
+
+
+def is_supported(percentile: float, count: int) -> bool:
+    """Say whether `count` samples leave enough of them above `percentile` to give it at all.
+
+    Counted by rank: 1 - 90/100 is a little less than a tenth in binary, and would want 101
+    samples for a p90 that 100 support.
+    """
+    return count - rank(percentile, count) >= SAMPLES_ABOVE
 
 
 class Histogram:
@@ -104,12 +117,12 @@ class Histogram:
         """Return the values in ns at `percentiles` (0..100), as HdrHistogram defines them.
 
         The value at percentile p is the highest one of the slot in which the cumulated count
-        first reaches max(1, round(p/100 * count)). Zeros when the histogram is empty.
+        first reaches `rank(p, count)`. Zeros when the histogram is empty.
         """
         count = self.count
         if not count:
             return np.zeros(len(percentiles), np.int64)
-        ranks = np.maximum(1, np.floor(np.asarray(percentiles) / 100 * count + 0.5))
+        ranks = [rank(percentile, count) for percentile in percentiles]
         slots = np.searchsorted(np.cumsum(self.counts), ranks)
         return _edges()[1][slots]
 
@@ -126,12 +139,11 @@ class Histogram:
         """Read what `encode` wrote; ValueError when it is no HdrHistogram of this range."""
         try:
             histogram = HdrHistogram.decode(text)
-        except Exception as error:  # noqa: BLE001  # the library raises a dozen unrelated types
+        except Exception as error:  # the library raises a dozen unrelated types
             raise ValueError(f"not an encoded HdrHistogram: {error}") from error
         if histogram.counts_len != SLOTS:
             raise ValueError(f"an HdrHistogram of {histogram.counts_len} slots, not {SLOTS}")
-        counts = (ctypes.c_uint64 * SLOTS).from_buffer_copy(histogram.counts)
-        return cls(np.frombuffer(counts, np.int64).copy())
+        return cls(np.frombuffer(bytes(histogram.counts), np.int64).copy())
 
 
 def _blank() -> HdrHistogram:
@@ -152,8 +164,7 @@ def summarize(answered: Histogram, unanswered: Histogram) -> dict[str, float | b
         return dict.fromkeys(("mean", *PERCENTILES, "max"))
     figures: dict[str, float | bool | None] = {"mean": merged.mean()}
     for name, value in zip(PERCENTILES, merged.values_at([*PERCENTILES.values()]), strict=True):
-        enough = count * (1 - PERCENTILES[name] / 100) >= SAMPLES_ABOVE
-        figures[name] = float(value) if enough else None
+        figures[name] = float(value) if is_supported(PERCENTILES[name], count) else None
     figures["max"] = float(merged.max())
     if unanswered.count:
         youngest = unanswered.min()

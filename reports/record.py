@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, get_origin, get_type_hints
 
 SCHEMA = 1
 
@@ -34,13 +34,28 @@ class Record:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Build the record from `to_json`'s values; RecordError when they are not of this schema."""
+        """Build the record from `to_json`'s values; RecordError when they do not make one."""
         if values.get("schema") != SCHEMA:
             raise RecordError(f"schema {values.get('schema')!r}, this version reads {SCHEMA}")
         try:
-            return cls(**{name: value for name, value in values.items() if name != "type"})
+            record = cls(**{name: value for name, value in values.items() if name != "type"})
         except TypeError as error:
             raise RecordError(str(error)) from error
+        for name, hint in get_type_hints(cls).items():
+            value = getattr(record, name)
+            if not isinstance(value, _ACCEPTED[get_origin(hint) or hint]):
+                raise RecordError(f"{name} is {value!r}, which is no {hint.__name__}")
+        return record
+
+
+_ACCEPTED: Mapping[type, type | tuple[type, ...]] = {
+    str: str,
+    int: int,
+    float: (int, float),
+    list: list,
+    dict: dict,
+}
+"""The types that fields have, and what JSON may give for each: 2.0 may come back as 2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
