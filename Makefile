@@ -53,7 +53,7 @@ setup: .venv/.built
 	@$(INSTALL) --require-hashes -r requirements.lock
 	@touch $@
 
-.venv/.built: .venv/.installed pyproject.toml clients/_engine.pyx
+.venv/.built: .venv/.installed pyproject.toml clients/_engine.pyx clients/_engine.pxd
 	@echo 'threadmill: building the load engine'
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -1,0 +1,55 @@
+"""A single connection in plain Python: is a server answering, and what does one round trip take.
+
+It blocks, checks what comes back, and does nothing in between, so that it can also stand in a
+timed loop.
+"""
+
+from __future__ import annotations
+
+import socket
+from types import TracebackType
+from typing import Self
+
+from clients.load import REQUEST_KINDS
+from servers import protocol
+
+ECHO = REQUEST_KINDS["ECHO"]
+ANSWER = 128  # an answer's kind is its request's with this bit set (WIRE.md)
+
+
+class Probe:
+    """An open connection to a server; OSError when it cannot be had."""
+
+    def __init__(self, host: str, port: int, timeout_seconds: float = 10.0) -> None:
+        self._socket = socket.create_connection((host, port), timeout_seconds)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._frames = protocol.Connection()
+        self._tag = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def echo(self, payload: bytes) -> None:
+        """Make one round trip; ConnectionError when anything but the echo comes back."""
+        self._tag = (self._tag + 1) & 0xFFFF
+        self._socket.sendall(protocol.frame(ECHO, self._tag, payload))
+        frames: list[tuple[int, int, bytes]] = []
+        while not frames:
+            data = self._socket.recv(65536)
+            if not data:
+                raise ConnectionError("the server closed the connection instead of answering")
+            frames = self._frames.receive(data)
+        if frames != [(ECHO | ANSWER, self._tag, payload)]:
+            raise ConnectionError(f"the server answered an ECHO with kind {frames[0][0]}")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
