@@ -73,9 +73,12 @@ class Cell:
             count = len(self.failures)
             share = f" {count} of {count + len(self.trials)}" if self.trials else ""
             notes.append(f"failed{share}: {self.failures[0].splitlines()[0]}")
+        errors = {kind: count for kind, count in self.errors.items() if count}
         if self.trials and self.served[0] < self.load.connections:
             notes.append(f"{extent(*self.served)} of {self.load.connections} served")
-        notes += [f"{n:,} {kind.replace('_', ' ')}" for kind, n in self.errors.items() if n]
+            # The requests of those connections: the same thing, said twice.
+            errors.pop("unfinished", None)
+        notes += [f"{count:,} {kind.replace('_', ' ')}" for kind, count in errors.items()]
         busy = self.figures.get("generator_cpu_share")
         if busy and busy.value > GENERATOR_BUSY:
             notes.append(f"generator {percent(busy.value)} busy")

@@ -1,0 +1,245 @@
+"""Made-up runs for the tests of the reports: plausible figures, and every kind of trouble.
+
+`standard_run()` has all models, six scenarios, five blocks, and in it `serial`, which serves one
+connection and starves the rest; a model one of whose trials failed, one that never started, one
+whose connections were reset, and latencies that unanswered requests bound from below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+
+import numpy as np
+
+from reports.histogram import Histogram, slot_of
+from reports.record import Run, Sample
+
+ERROR_KINDS = (
+    "refused", "connect_timeout", "reset", "eof", "mismatch", "error_frame", "timeout",
+    "unfinished", "no_descriptors", "no_ports",
+)  # fmt: skip
+
+MACHINE = {
+    "cpu": "AMD EPYC 7B13",
+    "cpus": 2,
+    "cpus_allowed": 2,
+    "memory_bytes": 8 * 2**30,
+    "hypervisor": True,
+    "kernel": "Linux 6.1.0-28-amd64 x86_64",
+    "python": "CPython 3.11.2",
+    "gil": True,
+    "libraries": {"numpy": "2.4.6"},
+    "commit": "ca008a6b1234",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Scenario:
+    name: str
+    level: str
+    connections: int
+    kind: str
+    size_bytes: int
+    per_second: float  # answers of a model of speed 1
+    session: int = 0
+    argument: int = 0
+    placement: str = "split"
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    speed: float
+    cpu_us: float  # of an echo
+    idle_mib: float
+    loaded_mib: float
+    sigma: float  # how widely its latencies scatter
+    workers: int = 0
+
+
+SCENARIOS = {
+    row.name: row
+    for row in (
+        _Scenario("echo", "64 connections, 1 KiB", 64, "ECHO", 1024, 60_000),
+        _Scenario("churn", "16 connections, 1 request each, 64 B", 16, "ECHO", 64, 9_000, 1),
+        _Scenario(
+            "sessions", "64 connections, 20 requests each, 1 KiB", 64, "ECHO", 1024, 45_000, 20
+        ),
+        _Scenario(
+            "compute", "8 connections, 75,000 rounds, free", 8, "COMPUTE", 64, 420,
+            argument=75_000, placement="free",
+        ),
+        _Scenario(
+            "wait", "64 connections, 20 ms, free", 64, "WAIT", 64, 3_100,
+            argument=20_000, placement="free",
+        ),
+        _Scenario("bulk", "8 connections, 256 KiB", 8, "ECHO", 262_144, 5_200),
+    )
+}  # fmt: skip
+
+MODELS = {
+    "serial": _Model(0.9, 7.2, 8.1, 8.2, 0.15),
+    "thread": _Model(0.72, 14.0, 8.6, 12.4, 0.55),
+    "process": _Model(0.80, 12.5, 8.5, 58.0, 0.60),
+    "socketserver": _Model(0.70, 14.8, 10.2, 14.1, 0.55),
+    "thread-pool": _Model(0.71, 14.2, 11.9, 13.0, 0.50, workers=64),
+    "process-pool": _Model(0.78, 12.9, 55.0, 57.5, 0.65, workers=64),
+    "coroutine": _Model(1.3, 8.8, 8.9, 9.3, 0.20),
+    "asyncio": _Model(0.5, 24.5, 15.8, 17.2, 0.25),
+}
+
+WINDOW_SECONDS = 0.6
+INTERVAL_SECONDS = 0.05
+_QUANTILES = (np.arange(200) + 0.5) / 200
+
+
+def spread_out(median_ns: float, sigma: float, count: int) -> Histogram:
+    """Return `count` latencies that scatter log-normally around a median."""
+    normal = NormalDist()
+    shares = np.diff(np.floor(np.linspace(0, count, len(_QUANTILES) + 1))).astype(int)
+    values = [int(median_ns * np.exp(sigma * normal.inv_cdf(q))) for q in _QUANTILES]
+    slowest = int(median_ns * np.exp(sigma * 5))
+    pairs = [(slot_of(value), int(n)) for value, n in zip(values, shares, strict=True)]
+    return Histogram.from_pairs([*pairs, (slot_of(slowest), count // 2000)])
+
+
+def make_run(
+    models: Sequence[str] = tuple(MODELS),
+    scenarios: Sequence[str] = tuple(SCENARIOS),
+    blocks: int = 5,
+) -> Run:
+    """Return the first line of a run."""
+    return Run(
+        id="20261123-183000-standard",
+        started="2026-11-23T18:30:00+00:00",
+        profile="standard",
+        seed=7,
+        models=list(models),
+        scenarios=list(scenarios),
+        blocks=blocks,
+        window_seconds=WINDOW_SECONDS,
+        warm_up_seconds=0.15,
+        machine=MACHINE,
+    )
+
+
+def make_sample(
+    scenario: str = "echo", model: str = "thread", block: int = 0, *, seed: int = 0
+) -> Sample:
+    """Return one good trial."""
+    load, traits = SCENARIOS[scenario], MODELS[model]
+    rng = np.random.default_rng([seed, block, *scenario.encode(), *model.encode()])
+    requests = int(load.per_second * traits.speed * WINDOW_SECONDS * rng.normal(1, 0.05))
+    median_ns = load.connections / requests * WINDOW_SECONDS * 1e9
+    if load.kind == "WAIT":
+        median_ns = max(median_ns, 20.4e6)
+    steps = round(WINDOW_SECONDS / INTERVAL_SECONDS)
+    in_steps = [int(requests / steps * rng.normal(1, 0.08)) for _ in range(steps)]
+    histogram = spread_out(median_ns, traits.sigma, requests)
+    cpu_seconds = traits.cpu_us * 1e-6 * requests * rng.normal(1, 0.03)
+    fair = rng.multinomial(requests, np.full(load.connections, 1 / load.connections))
+    return Sample(
+        run="20261123-183000-standard",
+        model=model,
+        scenario=scenario,
+        level=load.level,
+        block=block,
+        started="2026-11-23T18:30:10+00:00",
+        connections=load.connections,
+        depth=1,
+        session=load.session,
+        kind=load.kind,
+        size_bytes=load.size_bytes,
+        argument=load.argument,
+        workers=traits.workers,
+        placement=load.placement,
+        server_cpus=[0],
+        client_cpus=[1],
+        seconds=WINDOW_SECONDS,
+        requests=requests,
+        errors=dict.fromkeys(ERROR_KINDS, 0),
+        answered=histogram.encode(),
+        unanswered=Histogram().encode(),
+        connecting=spread_out(60_000, 0.3, load.connections).encode(),
+        requests_per_connection=fair.tolist(),
+        interval_seconds=INTERVAL_SECONDS,
+        interval_requests=in_steps,
+        interval_latencies=[
+            spread_out(median_ns * rng.normal(1, 0.05), traits.sigma, count).encode()
+            for count in in_steps
+        ],
+        server_user_seconds=cpu_seconds * 0.45,
+        server_system_seconds=cpu_seconds * 0.55,
+        voluntary_switches=requests // 2,
+        involuntary_switches=requests // 90,
+        minor_faults=requests // 40,
+        pss_idle_bytes=int(traits.idle_mib * 2**20 * rng.normal(1, 0.01)),
+        pss_loaded_bytes=int(traits.loaded_mib * 2**20 * rng.normal(1, 0.01)),
+        processes=1,
+        threads=load.connections + 1,
+        descriptors=load.connections + 6,
+        generator_cpu_seconds=0.55 * WINDOW_SECONDS,
+        ready_seconds=0.06,
+        first_answer_seconds=0.061,
+    )
+
+
+def starved(sample: Sample) -> Sample:
+    """Return the trial as a server would give it that serves a single connection to its end."""
+    others = sample.connections - 1
+    return replace(
+        sample,
+        unanswered=Histogram.of([int(1.75e9)] * others).encode(),
+        errors={**sample.errors, "unfinished": others},
+        requests_per_connection=[sample.requests] + [0] * others,
+    )
+
+
+def with_resets(sample: Sample, count: int) -> Sample:
+    """Return the trial with `count` connections reset."""
+    return replace(sample, errors={**sample.errors, "reset": count})
+
+
+def failed(sample: Sample, failure: str) -> Sample:
+    """Return the trial as it is stored when the server never answered."""
+    return replace(
+        sample,
+        failure=failure,
+        seconds=0.0,
+        requests=0,
+        answered="",
+        unanswered="",
+        connecting="",
+        requests_per_connection=[],
+        interval_requests=[],
+        interval_latencies=[],
+        server_user_seconds=0.0,
+        server_system_seconds=0.0,
+        pss_idle_bytes=0,
+        pss_loaded_bytes=0,
+    )
+
+
+def _troubled(sample: Sample) -> Sample:
+    match sample.scenario, sample.model, sample.block:
+        case "echo" | "wait" | "bulk" | "compute", "serial", _:
+            return starved(sample)
+        case "churn", "socketserver", 1 | 3:
+            return with_resets(sample, 6)
+        case "wait", "process-pool", 2:
+            return failed(sample, "the server ended with exit code 1\nBrokenProcessPool: a child")
+        case "bulk", "process", _:
+            return failed(sample, "the server gave no ready line within 10 s")
+    return sample
+
+
+def standard_run(blocks: int = 5) -> tuple[Run, list[Sample]]:
+    """Return the whole run described above, its trials in the order in which a run stores them."""
+    samples = [
+        _troubled(make_sample(scenario, model, block))
+        for block in range(blocks)
+        for scenario in SCENARIOS
+        for model in MODELS
+    ]
+    return make_run(blocks=blocks), samples
