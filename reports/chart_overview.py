@@ -26,14 +26,16 @@ from reports.style import (
     facts,
     log_durations,
     new_figure,
+    pale,
     style_of,
+    thousands,
 )
 
 ROW_INCHES = 0.46
-TOP_INCHES = 1.35
+TOP_INCHES = 1.3
 BOTTOM_INCHES = 0.55
 LEFT_INCHES = 2.15
-NOTE_LETTERS = 36
+NOTE_LETTERS = 32
 ROOM_FOR_WORDS = 1.32  # how much longer than its longest bar a panel is
 
 
@@ -100,10 +102,10 @@ def _zero_based(axes: Axes, cells: Sequence[Cell], metric: Metric) -> None:
     highest = max((cell.figures[metric.name].high for cell in cells if cell.trials), default=1.0)
     axes.set_xlim(0, (highest or 1.0) * ROOM_FOR_WORDS)
     axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(thousands))
 
 
-def _opacity(cell: Cell) -> float:
+def _strength(cell: Cell) -> float:
     return 0.85 if cell.ranked else 0.3
 
 
@@ -115,7 +117,7 @@ def _bars(axes: Axes, cells: Sequence[Cell], metric: Metric, title: str) -> None
         if spread is None:
             continue
         colour = style_of(cell.model).colour
-        axes.barh(row, spread.value, 0.62, color=colour, alpha=_opacity(cell))
+        axes.barh(row, spread.value, 0.62, color=pale(colour, _strength(cell)))
         _dots(axes, row, cell, metric)
         axes.annotate(
             cell.write(metric), (max(spread.high, spread.value), row), (6, 0),
@@ -133,20 +135,20 @@ def _dots(axes: Axes, row: float, cell: Cell, metric: Metric, size: float = 9) -
 
 def _latencies(axes: Axes, cells: Sequence[Cell]) -> None:
     """Draw p50, p90 and p99 of a model on one line; an arrow where a figure is only a bound."""
-    _head(axes, "Latency")
+    _head(axes, "Latency, log axis")
     markers = {P50.name: "o", P90.name: "|", P99.name: "D"}
     seen = []
     for row, cell in enumerate(cells):
         spreads = {name: cell.figures[name] for name in markers if name in cell.figures}
         if not spreads:
             continue
-        colour, alpha = style_of(cell.model).colour, 1.0 if cell.ranked else 0.45
+        colour = pale(style_of(cell.model).colour, 1.0 if cell.ranked else 0.45)
         values = [spread.value for spread in spreads.values()]
         seen += values
-        axes.plot([min(values), max(values)], [row, row], color=colour, alpha=alpha, linewidth=2.5)
+        axes.plot([min(values), max(values)], [row, row], color=colour, linewidth=2.5)
         for name, spread in spreads.items():
             axes.plot(
-                spread.value, row, color=colour, alpha=alpha, linestyle="none",
+                spread.value, row, color=colour, linestyle="none",
                 marker=">" if spread.at_least else markers[name],
                 markersize=9 if markers[name] == "|" else 6.5,
                 markeredgewidth=2 if markers[name] == "|" else 1,
@@ -162,7 +164,7 @@ def _latencies(axes: Axes, cells: Sequence[Cell]) -> None:
     if seen:
         low, high = min(seen), max(seen)
         # The words behind the last point need their share of a log axis.
-        log_durations(axes.xaxis, low, high * max((high / low) ** 0.3, 1.15))
+        log_durations(axes.xaxis, low, high * max((high / low) ** 0.3, 1.15), wanted=3.5)
     handles = [
         Line2D([], [], color=GREY, marker=marker, linestyle="none", label=name.split("_")[1],
                markerfacecolor="white" if name == P99.name else GREY, markeredgewidth=1.5)
@@ -179,8 +181,8 @@ def _memory(axes: Axes, cells: Sequence[Cell]) -> None:
         if loaded is None or idle is None:
             continue
         colour = style_of(cell.model).colour
-        axes.barh(row, loaded.value, 0.62, color=colour, alpha=0.4 * _opacity(cell))
-        axes.barh(row, idle.value, 0.26, color=colour, alpha=_opacity(cell))
+        axes.barh(row, loaded.value, 0.62, color=pale(colour, 0.4 * _strength(cell)))
+        axes.barh(row, idle.value, 0.26, color=pale(colour, _strength(cell)))
         _dots(axes, row + 0.2, cell, PSS_LOADED, size=6)
         axes.annotate(
             cell.write(PSS_LOADED), (max(loaded.high, idle.high), row), (6, 0),

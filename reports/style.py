@@ -18,8 +18,10 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.typing import RcKeyType
 
 from reports import units
 from reports.record import Run
@@ -54,7 +56,16 @@ MODELS = {
 SPARE_COLOURS = ("#332288", "#999933", "#44aa99", "#aa4499", "#661100", "#6699cc", "#117733")
 SPARE_MARKERS = ("h", "p", "<", ">", "d")
 
-RC: dict[str, Any] = {
+TICK_STEPS = (
+    (1,),
+    (1, 3),
+    (1, 2, 5),
+    (1, 1.5, 2, 3, 5, 7),
+    tuple(n / 10 for n in range(10, 100, 5)),
+)
+"""Where a decade of a log axis may have its ticks, from few to many."""
+
+RC: dict[RcKeyType, Any] = {
     # The generic family: matplotlib takes the first of its list that is installed (it ships DejaVu
     # Sans), and the SVG names the whole list for its reader's browser.
     "font.family": "sans-serif",
@@ -122,20 +133,24 @@ def render(figure: Figure, name: str) -> dict[str, bytes]:
     return images
 
 
-def log_durations(axis: Axis, low_us: float, high_us: float) -> None:
-    """Give a log axis of microseconds its limits and a few round ticks that say their unit."""
+def log_durations(axis: Axis, low_us: float, high_us: float, wanted: float) -> None:
+    """Give a log axis of microseconds its limits and about `wanted` round ticks with their unit."""
     low, high = low_us / 1.25, high_us * 1.25
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks: list[float] = []
-    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), tuple(range(10, 100, 5))):
-        ticks = [s * 10.0**d for d in decades for s in steps if low <= s * 10.0**d <= high]
-        if len(ticks) >= 3:
-            break
+    decades = [10.0**d for d in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    choices = [
+        [step * decade for decade in decades for step in steps if low <= step * decade <= high]
+        for steps in TICK_STEPS
+    ]
     _set_scale(axis)
     axis.set_view_interval(low, high, ignore=True)
-    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_locator(FixedLocator(min(choices, key=lambda ticks: abs(len(ticks) - wanted))))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+
+
+def thousands(value: float, _position: int) -> str:
+    """Write a tick of a linear axis: 30,000 or 0.5 (a formatter in matplotlib's form)."""
+    return f"{value:,.10g}"
 
 
 def _set_scale(axis: Axis) -> None:
@@ -149,14 +164,23 @@ def _tick(value_us: float) -> str:
     return f"{figure.rstrip('0').rstrip('.') if '.' in figure else figure} {unit}"
 
 
+def pale(colour: str, share: float) -> tuple[float, float, float]:
+    """Return `share` of a colour on white; opaque, so that no grid line shows through."""
+    red, green, blue = (1 - share * (1 - part) for part in to_rgb(colour))
+    return red, green, blue
+
+
 def label_ends(
-    axes: Axes, ends: Sequence[tuple[float, float, str, str]], gap_points: float
+    figure: Figure,
+    axes: Axes,
+    ends: Sequence[tuple[float, float, str, str]],
+    gap_points: float = 13,
 ) -> None:
     """Write a label right of the axes for each line end (x, y, words, colour), none over another.
 
     A thin line leads from the end of the curve to its label where the label had to move.
     """
-    height_points = axes.get_window_extent().height / axes.get_figure(root=True).dpi * 72
+    height_points = axes.get_position().height * figure.get_figheight() * 72
     to_share = (axes.transScale + axes.transLimits).transform
     placed = sorted(
         (float(to_share((x, y))[1]), x, y, words, colour) for x, y, words, colour in ends
