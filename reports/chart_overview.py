@@ -27,6 +27,7 @@ from reports.style import (
     log_durations,
     new_figure,
     pale,
+    shortened,
     style_of,
     thousands,
 )
@@ -71,7 +72,7 @@ def _names(axes: Axes, cells: Sequence[Cell]) -> None:
     axes.set_yticks(range(len(cells)), [""] * len(cells))
     for row, cell in enumerate(cells):
         style = style_of(cell.model)
-        note = _shortened("; ".join(cell.notes))
+        note = shortened("; ".join(cell.notes), NOTE_LETTERS)
         axes.annotate(
             cell.model, (0, row), (-12, 5 if note else 0), xycoords=("axes fraction", "data"),
             textcoords="offset points", ha="right", va="center", size=10,
@@ -85,10 +86,6 @@ def _names(axes: Axes, cells: Sequence[Cell]) -> None:
                 note, (0, row), (-12, -7), xycoords=("axes fraction", "data"),
                 textcoords="offset points", ha="right", va="center", size=7.5, color=WARNING,
             )  # fmt: skip
-
-
-def _shortened(note: str) -> str:
-    return note if len(note) <= NOTE_LETTERS else note[: NOTE_LETTERS - 1] + "…"
 
 
 def _head(axes: Axes, title: str) -> None:
@@ -106,7 +103,7 @@ def _zero_based(axes: Axes, cells: Sequence[Cell], metric: Metric) -> None:
 
 
 def _strength(cell: Cell) -> float:
-    return 0.85 if cell.ranked else 0.3
+    return 0.85 if cell.ranked else 0.38
 
 
 def _bars(axes: Axes, cells: Sequence[Cell], metric: Metric, title: str) -> None:
@@ -142,7 +139,7 @@ def _latencies(axes: Axes, cells: Sequence[Cell]) -> None:
         spreads = {name: cell.figures[name] for name in markers if name in cell.figures}
         if not spreads:
             continue
-        colour = pale(style_of(cell.model).colour, 1.0 if cell.ranked else 0.45)
+        colour = pale(style_of(cell.model).colour, 1.0 if cell.ranked else 0.6)
         values = [spread.value for spread in spreads.values()]
         seen += values
         axes.plot([min(values), max(values)], [row, row], color=colour, linewidth=2.5)

@@ -17,12 +17,20 @@ from matplotlib.figure import Figure
 from reports.cells import Cell, Workload
 from reports.histogram import SAMPLES_ABOVE, Histogram, is_supported
 from reports.record import Run
-from reports.style import WIDTH_INCHES, facts, label_ends, log_durations, new_figure, style_of
-from reports.units import AT_LEAST
+from reports.style import (
+    WIDTH_INCHES,
+    facts,
+    label_ends,
+    log_durations,
+    new_figure,
+    shortened,
+    style_of,
+)
 
 HEIGHT_INCHES = 5.4
 TICKS = (50.0, 90.0, 99.0, 99.9, 99.99)
 STEPS = 240
+NOTE_LETTERS = 24
 
 
 class Curve(NamedTuple):
@@ -45,7 +53,7 @@ def percentile_curves(run: Run, workload: Workload) -> Figure | None:
         f"{facts(run, workload.load.placement)}  ·  all trials together; "
         f"a curve ends where fewer than {SAMPLES_ABOVE} requests were slower",
     )
-    axes = figure.add_axes((0.95 / WIDTH_INCHES, 0.11, 1 - 4.2 / WIDTH_INCHES, 0.71))
+    axes = figure.add_axes((0.95 / WIDTH_INCHES, 0.11, 1 - 3.9 / WIDTH_INCHES, 0.74))
     axes.set_xscale("log")
     axes.set_xlim(_nines(TICKS[0]), _nines(TICKS[-1]))
     axes.set_xticks([_nines(tick) for tick in TICKS], [f"p{tick:g}" for tick in TICKS])
@@ -85,9 +93,10 @@ def _draw(axes: Axes, cell: Cell, curve: Curve) -> tuple[float, float, str, str]
         curve.nines[bound], curve.latency_us[bound], color=style.colour, linestyle=(0, (0.8, 2.2)),
         linewidth=1.6,
     )  # fmt: skip
-    words = "; ".join([cell.model, *cell.notes[:1]])
-    at_least = AT_LEAST if curve.bound_from < STEPS else ""
-    return float(curve.nines[-1]), float(curve.latency_us[-1]), at_least + words, style.colour
+    words = cell.model + ", at least" * (curve.bound_from < STEPS)
+    if cell.notes:
+        words += f" ({shortened(cell.notes[0], NOTE_LETTERS)})"
+    return float(curve.nines[-1]), float(curve.latency_us[-1]), words, style.colour
 
 
 def _nines(percentile: float) -> float:

@@ -26,6 +26,7 @@ from reports.style import (
     log_durations,
     new_figure,
     pale,
+    shortened,
     style_of,
     thousands,
 )
@@ -74,11 +75,12 @@ def timeline(run: Run, workload: Workload) -> Figure | None:
         _head(column[0], track.cell)
         _throughput(column[0], track)
         if rows == 2:
-            _latency(column[1], track, named=track is tracks[0])
+            _latency(column[1], track)
         column[-1].set_xlabel("seconds")
     _limits(panels[0][0], tracks)
     if rows == 2:
         panels[1][0].set_ylabel("latency, log axis")
+        _name_lines(panels[1], tracks)
         log_durations(panels[1][0].yaxis, latencies.min(), latencies.max(), wanted=4)
     return figure
 
@@ -126,7 +128,13 @@ def _head(axes: Axes, cell: Cell) -> None:
     axes.text(0.12, 1.25, cell.model, transform=axes.transAxes, size=10, va="center")
     note = cell.notes[0] if cell.notes else ""
     axes.text(
-        0, 1.08, note[:NOTE_LETTERS], transform=axes.transAxes, size=7.5, color=WARNING, va="center"
+        0,
+        1.08,
+        shortened(note, NOTE_LETTERS),
+        transform=axes.transAxes,
+        size=7.5,
+        color=WARNING,
+        va="center",
     )
 
 
@@ -136,16 +144,25 @@ def _throughput(axes: Axes, track: Track) -> None:
     axes.plot(track.seconds, track.per_second, color=colour, linewidth=1.6)
 
 
-def _latency(axes: Axes, track: Track, *, named: bool) -> None:
+def _latency(axes: Axes, track: Track) -> None:
     colour = style_of(track.cell.model).colour
     for percentile, values in track.latency_us.items():
         axes.plot(track.seconds, values, color=colour, linewidth=1.6, linestyle=LINES[percentile])
-        known = np.flatnonzero(np.isfinite(values))
-        if named and known.size:
-            axes.annotate(
-                f"p{percentile:g}", (track.seconds[known[0]], values[known[0]]), (0, 4),
-                textcoords="offset points", color=GREY, size=8.5,
-            )  # fmt: skip
+
+
+def _name_lines(panels: Sequence[Axes], tracks: Sequence[Track]) -> None:
+    """Name the lines in the one panel that has the most room between them."""
+    high, low = PERCENTILES
+    gaps = [np.nanmean([0.0, *np.log(t.latency_us[high] / t.latency_us[low])]) for t in tracks]
+    widest = int(np.argmax(gaps))
+    track = tracks[widest]
+    for percentile, offset in ((high, 6), (low, -14)):
+        known = np.flatnonzero(np.isfinite(track.latency_us[percentile]))
+        if known.size:
+            at = (track.seconds[known[0]], track.latency_us[percentile][known[0]])
+            panels[widest].annotate(
+                f"p{percentile:g}", at, (0, offset), textcoords="offset points", color=GREY
+            )
 
 
 def _limits(axes: Axes, tracks: Sequence[Track]) -> None:
@@ -153,6 +170,7 @@ def _limits(axes: Axes, tracks: Sequence[Track]) -> None:
     axes.set_ylim(0, highest * 1.1 or 1.0)
     axes.set_xlim(0, max(float(track.seconds[-1]) for track in tracks) * 1.05)
     axes.xaxis.set_major_locator(MaxNLocator(3))
+    axes.xaxis.set_major_formatter(FuncFormatter(thousands))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_formatter(FuncFormatter(thousands))
     axes.set_ylabel("requests/s")

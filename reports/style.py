@@ -42,7 +42,7 @@ class ModelStyle(NamedTuple):
 
 
 MODELS = {
-    "serial": ModelStyle("#000000", "o", (0, (1, 1.2))),
+    "serial": ModelStyle("#000000", "o", "-"),
     "thread": ModelStyle("#0072b2", "s", "-"),
     "process": ModelStyle("#d55e00", "^", "-"),
     "socketserver": ModelStyle("#56b4e9", "D", (0, (5, 1.5))),
@@ -141,8 +141,10 @@ def log_durations(axis: Axis, low_us: float, high_us: float, wanted: float) -> N
         [step * decade for decade in decades for step in steps if low <= step * decade <= high]
         for steps in TICK_STEPS
     ]
-    _set_scale(axis)
-    axis.set_view_interval(low, high, ignore=True)
+    axes = axis.axes
+    along_x = axis is axes.xaxis
+    (axes.set_xscale if along_x else axes.set_yscale)("log")
+    (axes.set_xlim if along_x else axes.set_ylim)(low, high)
     axis.set_major_locator(FixedLocator(min(choices, key=lambda ticks: abs(len(ticks) - wanted))))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
@@ -151,11 +153,6 @@ def log_durations(axis: Axis, low_us: float, high_us: float, wanted: float) -> N
 def thousands(value: float, _position: int) -> str:
     """Write a tick of a linear axis: 30,000 or 0.5 (a formatter in matplotlib's form)."""
     return f"{value:,.10g}"
-
-
-def _set_scale(axis: Axis) -> None:
-    axes = axis.axes
-    (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
 
 
 def _tick(value_us: float) -> str:
@@ -194,17 +191,31 @@ def label_ends(
             textcoords="axes fraction",
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkB": 2},
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8, "relpos": (0, 0.5)},
         )
 
 
 def spread_apart(positions: Sequence[float], gap: float) -> list[float]:
-    """Return ascending positions in 0..1 moved as little as it takes to be `gap` apart."""
-    moved = list(positions)
-    for index in range(1, len(moved)):
-        moved[index] = max(moved[index], moved[index - 1] + gap)
-    if moved and moved[-1] > 1:  # over the top: push back down
-        moved[-1] = 1
-        for index in range(len(moved) - 2, -1, -1):
-            moved[index] = min(moved[index], moved[index + 1] - gap)
+    """Return ascending positions in 0..1 moved as little as it takes to be `gap` apart.
+
+    The mean of pushing all up and pushing all down keeps a crowd where it was; what then leaves
+    0..1 is pushed back in. (Too many for the room run over the lower end.)
+    """
+    up = _pushed(positions, gap)
+    down = [-position for position in _pushed([-p for p in reversed(positions)], gap)][::-1]
+    moved = [(one + other) / 2 for one, other in zip(up, down, strict=True)]
+    moved = _pushed(moved, gap, 0.0)
+    return [-position for position in _pushed([-p for p in reversed(moved)], gap, -1.0)][::-1]
+
+
+def _pushed(positions: Sequence[float], gap: float, floor: float = -math.inf) -> list[float]:
+    """Return ascending positions, each pushed up to `gap` above the one before."""
+    moved: list[float] = []
+    for position in positions:
+        moved.append(max(position, moved[-1] + gap if moved else floor))
     return moved
+
+
+def shortened(words: str, letters: int) -> str:
+    """Return words cut to a number of letters, the cut marked."""
+    return words if len(words) <= letters else words[: letters - 1].rstrip() + "…"
