@@ -1,0 +1,266 @@
+"""The command line: `python -m bench VERB`, installed as `threadmill`.
+
+Each verb turns its options into values, calls what does the work, and says what came of it. Drawing
+libraries take a second to import, so a verb imports them itself, and only when it needs them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bench.plan import cells, order
+from bench.progress import reporter
+from bench.run import Outcome, conduct, describe
+from bench.scenarios import (
+    PROFILES,
+    SCENARIOS,
+    UnknownNameError,
+    find_profile,
+    find_scenario,
+)
+from bench.trial import Timing
+from reports.store import RunFolder, Store, StoreError
+from servers.catalog import MODELS, UnknownModel
+from servers.catalog import find as find_model
+
+USAGE = 2
+TROUBLE = 3  # a trial failed, or the machine would not do it
+INTERRUPTED = 130
+
+EXIT_CODES = {
+    Outcome.COMPLETE: 0,
+    Outcome.FAILED: TROUBLE,
+    Outcome.INTERRUPTED: INTERRUPTED,
+}
+
+EXPERIMENTS = Path(__file__).parent / "experiments"
+
+app = typer.Typer(
+    help="Compare concurrency models: what each can do, and what it costs.",
+    epilog="Start with: python -m bench run --profile quick",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+_Row = TypeVar("_Row")
+
+Results = Annotated[
+    Path, typer.Option("--results", metavar="DIR", help="The folder that holds the runs.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RESULTS = Path("reports/runs")
+
+
+@app.command()
+def run(
+    profile: Annotated[
+        str, typer.Option(help=f"How much to run: {', '.join(PROFILES)}.")
+    ] = "standard",
+    models: Annotated[str, typer.Option(metavar="A,B", help="Only these models; empty: all.")] = "",
+    scenarios: Annotated[
+        str, typer.Option(metavar="A,B", help="Only these scenarios; empty: the profile's.")
+    ] = "",
+    blocks: Annotated[int | None, typer.Option(min=1, help="How often to run each cell.")] = None,
+    window: Annotated[
+        float | None, typer.Option(min=0.01, max=3600, help="Measured seconds of a trial.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the order of the trials; drawn and recorded.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Size of the pools; 0: 64 of the models' own.")
+    ] = 0,
+    results: Results = RESULTS,
+) -> None:
+    r"""Measure the models under the scenarios, and write the report.
+
+    \b
+    Examples:
+      python -m bench run
+      python -m bench run --profile quick
+      python -m bench run --models thread,asyncio --scenarios echo --blocks 3
+
+    Ctrl-C stops the servers and reports the trials that were finished.
+    """
+    asked = find_profile(profile).narrowed(_named(scenarios, find_scenario), blocks, window)
+    chosen = _named(models, find_model) or MODELS
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    trials = order(cells(chosen, asked.scenarios, workers), asked.blocks, seed)
+    timing = Timing(
+        warm_up_seconds=asked.warm_up_seconds,
+        window_seconds=asked.window_seconds,
+        drain_seconds=asked.drain_seconds,
+    )
+    console = Console()
+    record = describe(asked, [model.name for model in chosen], seed)
+    folder = Store(results).create(record)
+    console.print(
+        f"{len(trials)} trials of {asked.window_seconds:g} s, profile {asked.name}, seed {seed}",
+        highlight=False,
+    )
+    outcome = conduct(trials, timing, folder, record.id, reporter(console, len(trials)))
+    if outcome is Outcome.INTERRUPTED:
+        console.print("interrupted; the report holds the trials that were finished")
+    _publish(folder, console)
+    raise typer.Exit(EXIT_CODES[outcome])
+
+
+def _named(names: str, find: Callable[[str], _Row]) -> list[_Row]:
+    """Return the rows that a list `a,b` names, each once."""
+    return [find(name) for name in dict.fromkeys(names.replace(",", " ").split())]
+
+
+def _publish(folder: RunFolder, console: Console) -> None:
+    """Write the report of a run, and say what is in it and where it is."""
+    from reports.publish import publish
+    from reports.text import summary_table
+
+    record, samples = folder.read()
+    for warning in folder.warnings:
+        console.print(f"threadmill: {warning}", style="yellow", markup=False)
+    if not samples:
+        console.print("no trial was finished, so there is nothing to report")
+        return
+    publish(folder)
+    console.print(summary_table(record, samples))
+    if failed := sum(bool(sample.failure) for sample in samples):
+        console.print(f"{failed} of {len(samples)} trials failed; the report says why", style="red")
+    console.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def report(
+    run_id: Annotated[str | None, typer.Argument(help="Which run; the newest if none.")] = None,
+    results: Results = RESULTS,
+) -> None:
+    r"""Redraw the report of a stored run without measuring again.
+
+    \b
+    Examples:
+      python -m bench report
+      python -m bench report 20261123T181500Z-standard
+    """
+    _publish(Store(results).open(run_id), Console())
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    r"""List the models.
+
+    \b
+    Examples:
+      python -m bench models
+      python -m bench models --json
+    """
+    rows = [
+        {
+            "name": model.name,
+            "title": model.title,
+            "unit": model.unit,
+            "workers": model.workers,
+            "needs": list(model.needs),
+            "python": ".".join(map(str, model.python)),
+        }
+        for model in MODELS
+    ]
+    _show(rows, ("name", "title", "unit", "workers"), as_json)
+
+
+@app.command()
+def scenarios(as_json: AsJson = False) -> None:
+    r"""List the scenarios.
+
+    \b
+    Examples:
+      python -m bench scenarios
+      python -m bench scenarios --json
+    """
+    rows = [
+        {**dataclasses.asdict(scenario), "level": scenario.level} for scenario in SCENARIOS.values()
+    ]
+    _show(rows, ("name", "level", "placement", "shows"), as_json)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    r"""Say what on this machine will disturb the figures, and what to do about it.
+
+    \b
+    Examples:
+      python -m bench doctor
+      python -m bench doctor --json
+    """
+    from bench.doctor import examine, findings
+
+    rows = [dataclasses.asdict(finding) for finding in findings(examine())]
+    _show(rows, ("severity", "sentence", "advice"), as_json)
+
+
+def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool) -> None:
+    """Print a list: all of it as JSON, or the named columns as a table."""
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(str(row[column])) for column in columns))
+    Console().print(table)
+
+
+@app.command()
+def experiments(results: Results = RESULTS) -> None:
+    r"""Run the small pytest-benchmark experiments; their figures join the newest run's report.
+
+    \b
+    Examples:
+      python -m bench experiments
+    """
+    folder = Store(results).open()
+    figures = folder.path / "experiments.json"
+    # A process of its own: pytest rewrites imports, and its plug-ins would stay loaded here.
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXPERIMENTS)]
+    code = subprocess.run(
+        [*pytest, "--benchmark-enable", f"--benchmark-json={figures.resolve()}"], check=False
+    ).returncode
+    if code:
+        raise typer.Exit(TROUBLE)
+    _publish(folder, Console())
+
+
+def main() -> None:
+    """Run the command line; what the user or the machine did wrong is one sentence."""
+    try:
+        app(prog_name="threadmill")
+    except (UnknownNameError, UnknownModel) as error:
+        _fail(str(error), USAGE)
+    except StoreError as error:
+        # The disk's refusal and a run that is not there come as the same error; only the first
+        # has the system's own behind it.
+        _fail(str(error), TROUBLE if isinstance(error.__cause__, OSError) else USAGE)
+    except OSError as error:
+        _fail(f"the machine refused: {error}", TROUBLE)
+
+
+def _fail(sentence: str, code: int) -> NoReturn:
+    print(f"threadmill: {sentence}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

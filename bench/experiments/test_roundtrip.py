@@ -1,0 +1,48 @@
+"""What one round trip costs each model: on an open connection, and with a connection of its own.
+
+A single client that waits for each answer: no concurrency at all, so this is the least that a
+request can take, and the floor below every latency in the report. Client and server share the
+machine as they please.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench.launch import Server
+from bench.placement import allowed_cpus
+from clients.probe import Probe
+from servers.catalog import MODELS, Model
+
+PAYLOAD = b"x" * 64
+ROUNDS = 50
+TRIPS = 20  # of a round: one alone is not much longer than the clock's reading
+
+
+@pytest.fixture(scope="module", params=MODELS, ids=lambda model: str(model.name))
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Run each model in turn, one server for both experiments."""
+    model: Model = request.param
+    with Server(model, workers=model.workers, cpus=allowed_cpus()) as running:
+        running.wait_until_answering()
+        yield running
+
+
+@pytest.mark.benchmark(group="one round trip")
+def test_round_trip(server: Server, benchmark: BenchmarkFixture) -> None:
+    with Probe(server.host, server.port) as probe:
+        benchmark.pedantic(
+            probe.echo, args=(PAYLOAD,), rounds=ROUNDS, iterations=TRIPS, warmup_rounds=2
+        )
+
+
+@pytest.mark.benchmark(group="connect, one round trip, close")
+def test_connection(server: Server, benchmark: BenchmarkFixture) -> None:
+    def converse() -> None:
+        with Probe(server.host, server.port) as probe:
+            probe.echo(PAYLOAD)
+
+    benchmark.pedantic(converse, rounds=ROUNDS, iterations=1, warmup_rounds=2)

@@ -1,0 +1,151 @@
+"""One trial: a fresh server under one load, and everything that is measured of it.
+
+The order is that of MEASURE.md. The generator holds still between its phases, so the server comes
+to rest, and its CPU is read at rest, on either side of the window: requests in flight when the
+window opens then cancel those in flight when it closes. This process sleeps in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bench import meter
+from bench.launch import Server, ServerDied
+from bench.noise import CpuTicks, noise
+from bench.placement import place
+from bench.plan import Cell, Trial
+from clients.generator import Generator, GeneratorError
+from clients.load import Load
+from clients.tally import Tally
+from reports.record import Sample
+
+INTERVALS = 12  # steps of the time axis in a window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long the phases of every trial last, in seconds."""
+
+    warm_up_seconds: float
+    window_seconds: float
+    drain_seconds: float  # at most
+
+
+def measure(trial: Trial, timing: Timing, run_id: str, cpus: Sequence[int]) -> Sample:
+    """Run one trial on the allowed `cpus`. A failure is in the Sample, with what it had by then."""
+    scenario = trial.cell.scenario
+    placement = place(scenario.placement, cpus)
+    started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    figures: dict[str, Any] = {}
+    failure = ""
+    try:
+        with (
+            Server(trial.cell.model, workers=trial.cell.workers, cpus=placement.server) as server,
+            Generator(cpus=placement.client) as generator,
+        ):
+            try:
+                _drive(server, generator, trial.cell, timing, figures)
+            except GeneratorError:
+                server.check_alive()  # a dead server is the reason, and knows the details
+                raise
+    except (ServerDied, GeneratorError) as error:
+        failure = str(error)
+    return Sample(
+        run=run_id,
+        model=trial.cell.model.name,
+        scenario=scenario.name,
+        level=scenario.level,
+        block=trial.block,
+        started=started,
+        failure=failure,
+        connections=scenario.connections,
+        depth=scenario.depth,
+        session=scenario.session,
+        kind=scenario.kind,
+        size_bytes=scenario.size_bytes,
+        argument=scenario.argument,
+        workers=trial.cell.workers,
+        placement=scenario.placement,
+        server_cpus=placement.server,
+        client_cpus=placement.client,
+        **figures,
+    )
+
+
+def _drive(
+    server: Server, generator: Generator, cell: Cell, timing: Timing, figures: dict[str, Any]
+) -> None:
+    """Take the server through the phases; put each figure into `figures` once it is known."""
+    server.wait_until_answering()
+    figures["ready_seconds"] = server.ready_seconds
+    figures["first_answer_seconds"] = server.first_answer_seconds
+    still_seconds = _still_seconds(cell)
+    meter.settle(server.pid)  # the first answer's connection may still be ending
+    figures["pss_idle_bytes"] = meter.footprint(server.pid).pss_bytes
+
+    generator.open(_load(server, cell))
+    generator.warm_up(timing.warm_up_seconds)
+    before, ticks_before = meter.settle(server.pid, still_seconds), CpuTicks.now()
+    generator.measure(timing.window_seconds, interval_seconds=timing.window_seconds / INTERVALS)
+    generator.drain(timing.drain_seconds)
+    ticks_after, after = CpuTicks.now(), meter.settle(server.pid, still_seconds)
+    server.check_alive()  # of a dead server the readings are worth nothing
+    loaded = meter.footprint(server.pid)
+    tally = generator.tally()
+    generator.close()
+
+    used = meter.usage(before, after)
+    others = noise(ticks_before, ticks_after, used.cpu_seconds + tally.generator_cpu_seconds)
+    figures |= _tally_figures(tally) | {
+        "server_user_seconds": used.user_seconds,
+        "server_system_seconds": used.system_seconds,
+        "voluntary_switches": used.voluntary_switches,
+        "involuntary_switches": used.involuntary_switches,
+        "minor_faults": used.minor_faults,
+        "pss_loaded_bytes": loaded.pss_bytes,
+        "processes": loaded.processes,
+        "threads": loaded.threads,
+        "descriptors": loaded.descriptors,
+        "foreign_cpu_share": others.foreign,
+        "steal_share": others.steal,
+    }
+
+
+def _still_seconds(cell: Cell) -> float:
+    """Return how long a server must be seen not to move: a waiting one may be about to answer."""
+    waiting = cell.scenario.argument / 1e6 if cell.scenario.kind == "WAIT" else 0.0
+    return 0.001 + waiting
+
+
+def _load(server: Server, cell: Cell) -> Load:
+    scenario = cell.scenario
+    return Load(
+        host=server.host,
+        port=server.port,
+        connections=scenario.connections,
+        depth=scenario.depth,
+        session=scenario.session,
+        kind=scenario.kind,
+        size=scenario.size_bytes,
+        argument=scenario.argument,
+    )
+
+
+def _tally_figures(tally: Tally) -> dict[str, Any]:
+    """Return the tally under the names of a Sample, its histograms encoded."""
+    return {
+        "seconds": tally.seconds,
+        "requests": tally.requests,
+        "errors": dict(tally.errors),
+        "answered": tally.answered.encode(),
+        "unanswered": tally.unanswered.encode(),
+        "connecting": tally.connecting.encode(),
+        "requests_per_connection": list(tally.requests_per_connection),
+        "interval_seconds": tally.interval_seconds,
+        "interval_requests": list(tally.interval_requests),
+        "interval_latencies": [histogram.encode() for histogram in tally.interval_latencies],
+        "generator_cpu_seconds": tally.generator_cpu_seconds,
+    }

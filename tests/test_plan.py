@@ -1,0 +1,47 @@
+"""The plan of a run: pure, so everything about it is shown by values."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from bench.plan import cells, order
+from bench.scenarios import SCENARIOS, find_profile
+from servers.catalog import MODELS, find
+
+STANDARD = find_profile("standard")
+
+
+def test_the_standard_profile_is_8_models_x_6_scenarios_x_5_blocks() -> None:
+    assert len(order(cells(MODELS, STANDARD.scenarios), STANDARD.blocks, seed=1)) == 240
+
+
+def test_every_block_runs_every_cell_once() -> None:
+    paired = cells(MODELS, STANDARD.scenarios)
+    trials = order(paired, 5, seed=7)
+    assert [trial.block for trial in trials] == sorted(trial.block for trial in trials)
+    assert Counter((trial.block, trial.cell) for trial in trials) == Counter(
+        (block, cell) for block in range(1, 6) for cell in paired
+    )
+
+
+def test_the_order_differs_between_blocks_and_between_seeds_and_repeats_with_the_seed() -> None:
+    paired = cells(MODELS, STANDARD.scenarios)
+    trials = order(paired, 2, seed=7)
+    first, second = trials[: len(paired)], trials[len(paired) :]
+    assert [trial.cell for trial in first] != [trial.cell for trial in second]
+    assert order(paired, 2, seed=8) != trials
+    assert order(paired, 2, seed=7) == trials
+
+
+def test_only_pools_have_workers_as_their_row_or_the_user_or_the_level_says() -> None:
+    echo = SCENARIOS["echo"]
+    models = [find("thread"), find("thread-pool")]
+    assert [cell.workers for cell in cells(models, [echo])] == [0, find("thread-pool").workers]
+    assert [cell.workers for cell in cells(models, [echo], workers=4)] == [0, 4]
+
+
+def test_a_level_about_pools_is_run_by_pools_only() -> None:
+    levels = [row for row in find_profile("full").scenarios if row.workers]
+    paired = cells(MODELS, levels, workers=4)
+    assert {cell.model.name for cell in paired} == {"thread-pool", "process-pool"}
+    assert {cell.workers for cell in paired} == {8}

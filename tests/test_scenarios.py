@@ -1,0 +1,96 @@
+"""The table of workloads holds what MEASURE.md says, and its rows can be told apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from bench.placement import PLACEMENTS
+from bench.scenarios import (
+    LEVELS,
+    PROFILES,
+    SCENARIOS,
+    UnknownNameError,
+    find_profile,
+    find_scenario,
+)
+from clients.load import Load
+
+
+def test_the_table_holds_the_six_workloads_in_order() -> None:
+    assert list(SCENARIOS) == ["echo", "churn", "sessions", "compute", "wait", "bulk"]
+
+
+@pytest.mark.parametrize("scenario", [*SCENARIOS.values(), *LEVELS], ids=lambda row: row.level)
+def test_every_row_is_a_load_that_the_engine_accepts_and_a_known_placement(scenario) -> None:
+    Load(
+        port=1,
+        connections=scenario.connections,
+        depth=scenario.depth,
+        session=scenario.session,
+        kind=scenario.kind,
+        size=scenario.size_bytes,
+        argument=scenario.argument,
+    )
+    assert scenario.placement in PLACEMENTS
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda row: row.name)
+def test_no_two_rows_of_a_profile_read_the_same(profile) -> None:
+    rows = Counter((row.name, row.level) for row in profile.scenarios)
+    assert max(rows.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [
+        ("echo", "64 connections, 1 KiB"),
+        ("churn", "16 connections, 1 request each, 64 B"),
+        ("sessions", "64 connections, 20 requests each, 1 KiB"),
+        ("compute", "8 connections, 75,000 rounds, free"),
+        ("wait", "64 connections, 20 ms, free"),
+        ("bulk", "8 connections, 256 KiB"),
+    ],
+)
+def test_a_level_says_the_load_in_words(name: str, level: str) -> None:
+    assert find_scenario(name).level == level
+
+
+def test_full_sweeps_connections_sizes_placement_and_pools() -> None:
+    levels = {(row.name, row.level) for row in find_profile("full").scenarios}
+    assert {
+        ("echo", "1 connection, 1 KiB"),
+        ("echo", "1,000 connections, 1 KiB"),
+        ("echo", "64 connections, 64 B"),
+        ("echo", "64 connections, 16 KiB"),
+        ("echo", "64 connections, 1 KiB, free"),
+        ("wait", "64 connections, 20 ms, free, 8 workers"),
+    } <= levels
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="unknown scenario 'ecko': did you mean 'echo'"):
+        find_scenario("ecko")
+    with pytest.raises(UnknownNameError, match="did you mean 'standard'"):
+        find_profile("standart")
+
+
+def test_a_name_like_no_other_is_answered_with_the_list() -> None:
+    with pytest.raises(UnknownNameError, match="there are quick, standard, full"):
+        find_profile("zzz")
+
+
+def test_narrowing_keeps_the_levels_of_a_scenario_and_adds_those_a_profile_lacks() -> None:
+    echo, churn = find_scenario("echo"), find_scenario("churn")
+    full = find_profile("full").narrowed([echo], None, None)
+    assert {row.name for row in full.scenarios} == {"echo"}
+    assert len(full.scenarios) > 1
+    quick = find_profile("quick").narrowed([churn], None, None)
+    assert quick.scenarios == (churn,)
+
+
+def test_narrowing_by_nothing_changes_nothing() -> None:
+    standard = find_profile("standard")
+    assert standard.narrowed([], None, None) == standard
+    assert standard.narrowed([], 2, 0.1).blocks == 2
