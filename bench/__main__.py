@@ -30,7 +30,6 @@ from bench.scenarios import (
     find_profile,
     find_scenario,
 )
-from bench.trial import Timing
 from reports.store import RunFolder, Store, StoreError
 from servers.catalog import MODELS, UnknownModel
 from servers.catalog import find as find_model
@@ -58,6 +57,12 @@ app = typer.Typer(
 
 _Row = TypeVar("_Row")
 
+
+def examples(*commands: str) -> str:
+    """Return the lines that end a verb's help; the backspace keeps them from being rewrapped."""
+    return "\n".join(["\b", "Examples:", *(f"  python -m bench {each}" for each in commands)])
+
+
 Results = Annotated[
     Path, typer.Option("--results", metavar="DIR", help="The folder that holds the runs.")
 ]
@@ -65,7 +70,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RESULTS = Path("reports/runs")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "run", "run --profile quick", "run --models thread,asyncio --scenarios echo --blocks 3"
+    )
+)
 def run(
     profile: Annotated[
         str, typer.Option(help=f"How much to run: {', '.join(PROFILES)}.")
@@ -82,17 +91,11 @@ def run(
         int | None, typer.Option(help="Of the order of the trials; drawn and recorded.")
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=0, max=10_000, help="Size of the pools; 0: 64 of the models' own.")
+        int, typer.Option(min=0, max=10_000, help="Size of the pools; 0: 64, as their rows say.")
     ] = 0,
     results: Results = RESULTS,
 ) -> None:
-    r"""Measure the models under the scenarios, and write the report.
-
-    \b
-    Examples:
-      python -m bench run
-      python -m bench run --profile quick
-      python -m bench run --models thread,asyncio --scenarios echo --blocks 3
+    """Measure the models under the scenarios, and write the report.
 
     Ctrl-C stops the servers and reports the trials that were finished.
     """
@@ -100,11 +103,6 @@ def run(
     chosen = _named(models, find_model) or MODELS
     seed = secrets.randbelow(2**31) if seed is None else seed
     trials = order(cells(chosen, asked.scenarios, workers), asked.blocks, seed)
-    timing = Timing(
-        warm_up_seconds=asked.warm_up_seconds,
-        window_seconds=asked.window_seconds,
-        drain_seconds=asked.drain_seconds,
-    )
     console = Console()
     record = describe(asked, [model.name for model in chosen], seed)
     folder = Store(results).create(record)
@@ -112,9 +110,9 @@ def run(
         f"{len(trials)} trials of {asked.window_seconds:g} s, profile {asked.name}, seed {seed}",
         highlight=False,
     )
-    outcome = conduct(trials, timing, folder, record.id, reporter(console, len(trials)))
+    outcome = conduct(trials, asked, folder, record.id, reporter(console, len(trials)))
     if outcome is Outcome.INTERRUPTED:
-        console.print("interrupted; the report holds the trials that were finished")
+        console.print("interrupted")
     _publish(folder, console)
     raise typer.Exit(EXIT_CODES[outcome])
 
@@ -135,37 +133,26 @@ def _publish(folder: RunFolder, console: Console) -> None:
     if not samples:
         console.print("no trial was finished, so there is nothing to report")
         return
-    publish(folder)
+    with console.status("writing the report") as status:
+        publish(folder, on_step=status.update)
     console.print(summary_table(record, samples))
     if failed := sum(bool(sample.failure) for sample in samples):
         console.print(f"{failed} of {len(samples)} trials failed; the report says why", style="red")
     console.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
 
 
-@app.command()
+@app.command(epilog=examples("report", "report 20261123T181500Z-standard"))
 def report(
     run_id: Annotated[str | None, typer.Argument(help="Which run; the newest if none.")] = None,
     results: Results = RESULTS,
 ) -> None:
-    r"""Redraw the report of a stored run without measuring again.
-
-    \b
-    Examples:
-      python -m bench report
-      python -m bench report 20261123T181500Z-standard
-    """
+    """Redraw the report of a stored run without measuring again."""
     _publish(Store(results).open(run_id), Console())
 
 
-@app.command()
+@app.command(epilog=examples("models", "models --json"))
 def models(as_json: AsJson = False) -> None:
-    r"""List the models.
-
-    \b
-    Examples:
-      python -m bench models
-      python -m bench models --json
-    """
+    """List the models."""
     rows = [
         {
             "name": model.name,
@@ -180,30 +167,18 @@ def models(as_json: AsJson = False) -> None:
     _show(rows, ("name", "title", "unit", "workers"), as_json)
 
 
-@app.command()
+@app.command(epilog=examples("scenarios", "scenarios --json"))
 def scenarios(as_json: AsJson = False) -> None:
-    r"""List the scenarios.
-
-    \b
-    Examples:
-      python -m bench scenarios
-      python -m bench scenarios --json
-    """
+    """List the scenarios."""
     rows = [
         {**dataclasses.asdict(scenario), "level": scenario.level} for scenario in SCENARIOS.values()
     ]
     _show(rows, ("name", "level", "placement", "shows"), as_json)
 
 
-@app.command()
+@app.command(epilog=examples("doctor", "doctor --json"))
 def doctor(as_json: AsJson = False) -> None:
-    r"""Say what on this machine will disturb the figures, and what to do about it.
-
-    \b
-    Examples:
-      python -m bench doctor
-      python -m bench doctor --json
-    """
+    """Say what on this machine will disturb the figures, and what to do about it."""
     from bench.doctor import examine, findings
 
     rows = [dataclasses.asdict(finding) for finding in findings(examine())]
@@ -223,14 +198,9 @@ def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool)
     Console().print(table)
 
 
-@app.command()
+@app.command(epilog=examples("experiments"))
 def experiments(results: Results = RESULTS) -> None:
-    r"""Run the small pytest-benchmark experiments; their figures join the newest run's report.
-
-    \b
-    Examples:
-      python -m bench experiments
-    """
+    """Run the small pytest-benchmark experiments; their figures join the newest run's report."""
     folder = Store(results).open()
     figures = folder.path / "experiments.json"
     # A process of its own: pytest rewrites imports, and its plug-ins would stay loaded here.

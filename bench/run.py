@@ -19,7 +19,7 @@ from bench.placement import allowed_cpus
 from bench.plan import Trial
 from bench.progress import Reporter
 from bench.scenarios import Profile
-from bench.trial import Timing, measure
+from bench.trial import measure
 from reports.record import Run
 from reports.store import RunFolder
 
@@ -50,7 +50,7 @@ def describe(profile: Profile, models: Sequence[str], seed: int) -> Run:
 
 
 def conduct(
-    trials: Sequence[Trial], timing: Timing, folder: RunFolder, run_id: str, reporter: Reporter
+    trials: Sequence[Trial], profile: Profile, folder: RunFolder, run_id: str, reporter: Reporter
 ) -> Outcome:
     """Run `trials` in order and store each; StoreError when the disk will not take one."""
     outcome = Outcome.COMPLETE
@@ -58,7 +58,7 @@ def conduct(
     try:
         with interruptible(), reporter:
             for trial in trials:
-                sample = measure(trial, timing, run_id, cpus)
+                sample = measure(trial, profile, run_id, cpus)
                 folder.append(sample)
                 reporter.finished(sample)
                 if sample.failure:

@@ -8,7 +8,6 @@ window opens then cancel those in flight when it closes. This process sleeps in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +16,7 @@ from bench.launch import Server, ServerDied
 from bench.noise import CpuTicks, noise
 from bench.placement import place
 from bench.plan import Cell, Trial
+from bench.scenarios import Profile
 from clients.generator import Generator, GeneratorError
 from clients.load import Load
 from clients.tally import Tally
@@ -25,16 +25,7 @@ from reports.record import Sample
 INTERVALS = 12  # steps of the time axis in a window
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """How long the phases of every trial last, in seconds."""
-
-    warm_up_seconds: float
-    window_seconds: float
-    drain_seconds: float  # at most
-
-
-def measure(trial: Trial, timing: Timing, run_id: str, cpus: Sequence[int]) -> Sample:
+def measure(trial: Trial, profile: Profile, run_id: str, cpus: Sequence[int]) -> Sample:
     """Run one trial on the allowed `cpus`. A failure is in the Sample, with what it had by then."""
     scenario = trial.cell.scenario
     placement = place(scenario.placement, cpus)
@@ -47,7 +38,7 @@ def measure(trial: Trial, timing: Timing, run_id: str, cpus: Sequence[int]) -> S
             Generator(cpus=placement.client) as generator,
         ):
             try:
-                _drive(server, generator, trial.cell, timing, figures)
+                _drive(server, generator, trial.cell, profile, figures)
             except GeneratorError:
                 server.check_alive()  # a dead server is the reason, and knows the details
                 raise
@@ -76,7 +67,7 @@ def measure(trial: Trial, timing: Timing, run_id: str, cpus: Sequence[int]) -> S
 
 
 def _drive(
-    server: Server, generator: Generator, cell: Cell, timing: Timing, figures: dict[str, Any]
+    server: Server, generator: Generator, cell: Cell, profile: Profile, figures: dict[str, Any]
 ) -> None:
     """Take the server through the phases; put each figure into `figures` once it is known."""
     server.wait_until_answering()
@@ -87,10 +78,10 @@ def _drive(
     figures["pss_idle_bytes"] = meter.footprint(server.pid).pss_bytes
 
     generator.open(_load(server, cell))
-    generator.warm_up(timing.warm_up_seconds)
+    generator.warm_up(profile.warm_up_seconds)
     before, ticks_before = meter.settle(server.pid, still_seconds), CpuTicks.now()
-    generator.measure(timing.window_seconds, interval_seconds=timing.window_seconds / INTERVALS)
-    generator.drain(timing.drain_seconds)
+    generator.measure(profile.window_seconds, interval_seconds=profile.window_seconds / INTERVALS)
+    generator.drain(profile.drain_seconds)
     ticks_after, after = CpuTicks.now(), meter.settle(server.pid, still_seconds)
     server.check_alive()  # of a dead server the readings are worth nothing
     loaded = meter.footprint(server.pid)

@@ -1,0 +1,210 @@
+"""The command line as a user meets it: real processes, short windows, one sentence for an error."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import meter
+from reports.store import Store
+from servers.catalog import MODELS
+
+BENCH = [sys.executable, "-m", "bench"]
+VERBS = ("run", "report", "models", "scenarios", "doctor", "experiments")
+SHORT = ("--profile", "quick", "--window", "0.05", "--blocks", "1")
+
+
+def bench(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*BENCH, *words], capture_output=True, text=True, check=False, timeout=60, cwd=cwd
+    )
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    """Start the command line with its output on a pipe, in a session of its own."""
+    return subprocess.Popen(
+        [*BENCH, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run two models under one scenario once, for all the tests that read a stored run."""
+    root = tmp_path_factory.mktemp("results") / "runs"
+    done = bench(
+        "run", *SHORT, "--models", "thread,asyncio", "--scenarios", "echo", "--results", str(root)
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2/2" in done.stdout
+    assert "report.html" in done.stdout
+    assert "\x1b" not in done.stdout  # plain lines: this is no terminal
+    return root
+
+
+def test_a_run_stores_its_trials_and_writes_the_report(results: Path) -> None:
+    folder = Store(results).open()
+    record, samples = folder.read()
+    assert (record.models, record.scenarios, record.blocks) == (["thread", "asyncio"], ["echo"], 1)
+    assert sorted(sample.model for sample in samples) == ["asyncio", "thread"]
+    assert (folder.path / "report.html").is_file()
+    assert (folder.path / "summary.csv").is_file()
+    assert (results.parent / "latest").resolve() == folder.path.resolve()
+
+
+def test_a_report_is_redrawn_without_measuring(results: Path) -> None:
+    folder = Store(results).open()
+    (folder.path / "report.html").unlink()
+    stored = (folder.path / "run.jsonl").read_bytes()
+    done = bench("report", folder.path.name, "--results", str(results))
+    assert done.returncode == 0, done.stderr
+    assert (folder.path / "report.html").is_file()
+    assert (folder.path / "run.jsonl").read_bytes() == stored
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_examples(verb: str) -> None:
+    done = bench(verb, "--help")
+    assert done.returncode == 0
+    assert f"python -m bench {verb}" in done.stdout
+
+
+def listed(verb: str) -> Any:
+    done = bench(verb, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_lists_are_json_on_demand() -> None:
+    assert [row["name"] for row in listed("models")] == [model.name for model in MODELS]
+    assert listed("scenarios")[0]["level"] == "64 connections, 1 KiB"
+    assert {"severity", "topic", "sentence", "advice"} == set(listed("doctor")[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["run", "--models", "tread"], "thread"),
+        (["run", "--scenarios", "ecko"], "unknown scenario 'ecko': did you mean 'echo'?"),
+        (["run", "--profile", "quik"], "unknown profile 'quik': did you mean 'quick'?"),
+        (["report", "20200101"], "20200101"),
+    ],
+)
+def test_a_wrong_name_is_one_sentence_with_the_nearest(
+    words: list[str], sentence: str, results: Path
+) -> None:
+    done = bench(*words, "--results", str(results))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("threadmill: ")
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_wrong_option_is_no_traceback() -> None:
+    done = bench("run", "--window", "-1")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["report", "experiments"])
+def test_without_any_run_there_is_nothing_to_read(verb: str, tmp_path: Path) -> None:
+    done = bench(verb, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "there is no run" in done.stderr
+
+
+def test_an_unreadable_run_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.jsonl").write_text("nonsense\n")
+    done = bench("report", "broken", "--results", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_sentence(results: Path, tmp_path: Path) -> None:
+    """Read: the place where the results would go is a file that has no room."""
+    run = Store(results).open().path
+    copy = tmp_path / "runs" / run.name
+    copy.mkdir(parents=True)
+    (copy / "run.jsonl").write_bytes((run / "run.jsonl").read_bytes())
+    (copy / "summary.csv").symlink_to("/dev/full")
+    done = bench("report", "--results", str(copy.parent))
+    assert done.returncode == 3
+    assert "No space left" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_interrupted_run_reports_what_was_finished_and_leaves_nothing(tmp_path: Path) -> None:
+    words = ("run", *SHORT, "--blocks", "50", "--models", "process-pool", "--workers", "2")
+    with start(*words, "--results", str(tmp_path / "runs")) as process:
+        assert process.stdout is not None
+        until(process, "1/")
+        members = meter.running(process.pid)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "interrupted" in output
+    folder = Store(tmp_path / "runs").open()
+    assert len(folder.read()[1]) >= 1
+    assert (folder.path / "report.html").is_file()
+    assert process.pid in members
+    assert [pid for pid in members if pid in meter.running(process.pid)] == []
+
+
+def test_a_server_killed_in_mid_run_fails_its_trial_and_the_exit_code_says_so(
+    tmp_path: Path,
+) -> None:
+    words = ("run", *SHORT, "--window", "1", "--scenarios", "echo", "--models", "serial,thread")
+    with start(*words, "--results", str(tmp_path / "runs")) as process:
+        until(process, "trials")
+        os.kill(server_of(process.pid), signal.SIGKILL)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 3, errors
+    assert "the server died (SIGKILL)" in output
+    assert "1 of 2 trials failed" in output
+    samples = Store(tmp_path / "runs").open().read()[1]
+    assert sorted(bool(sample.failure) for sample in samples) == [False, True]
+
+
+def until(process: subprocess.Popen[str], text: str) -> None:
+    """Read the output until a line holds `text`."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"the output ended without {text!r}")
+
+
+def server_of(conductor: int) -> int:
+    """Return the process id of the server that the conductor starts."""
+    while True:  # bounded: the conductor ends its output, and the tree is then empty
+        tree = meter.tree(conductor)
+        assert tree, "the conductor ended"
+        for member in tree:
+            line = Path(f"/proc/{member.pid}/cmdline").read_bytes().split(b"\0")
+            if b"servers" in line:
+                return member.pid
+
+
+def test_the_experiments_join_the_newest_run(results: Path) -> None:
+    done = bench("experiments", "--results", str(results))
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads((Store(results).open().path / "experiments.json").read_text())
+    names = [benchmark["name"] for benchmark in figures["benchmarks"]]
+    assert len(names) == 2 * len(MODELS)
+    assert all(benchmark["stats"]["rounds"] >= 30 for benchmark in figures["benchmarks"])
+    assert "cpu" in figures["machine_info"]
+    assert "node" not in figures["machine_info"]

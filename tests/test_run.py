@@ -1,0 +1,221 @@
+"""Trials and runs for real, on windows just long enough to hold answers."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from bench import run, trial
+from bench.launch import Server
+from bench.plan import Cell, Trial, cells
+from bench.run import Outcome, conduct, describe
+from bench.scenarios import SCENARIOS, Scenario, find_profile
+from bench.trial import measure
+from clients.generator import Generator
+from clients.load import ERROR_KINDS
+from reports.histogram import Histogram
+from reports.record import Sample
+from reports.store import RunFolder, Store
+from servers.catalog import MODELS, find
+
+CPUS = sorted(os.sched_getaffinity(0))
+SHORT = dataclasses.replace(
+    find_profile("quick"), warm_up_seconds=0.03, window_seconds=0.1, drain_seconds=0.1
+)
+
+
+def trial_of(model: str, scenario: str = "echo") -> Trial:
+    return Trial(cells([find(model)], [SCENARIOS[scenario]])[0], block=1)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    record = describe(find_profile("quick"), ["thread"], seed=1)
+    return Store(tmp_path / "runs").create(record)
+
+
+class Record:
+    """A reporter that keeps what it is told, and may act on it."""
+
+    def __init__(self, act: Callable[[], None] = lambda: None) -> None:
+        self.samples: list[Sample] = []
+        self._act = act
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+    def finished(self, sample: Sample) -> None:
+        self.samples.append(sample)
+        self._act()
+
+
+def crash_during(monkeypatch: pytest.MonkeyPatch, phase: str, model: str) -> None:
+    """Let the server be killed just before a phase of the generator begins."""
+    servers: list[Server] = []
+    enter = Server.__enter__
+
+    def remember(server: Server) -> Server:
+        servers.append(server)
+        return enter(server)
+
+    unharmed = getattr(Generator, phase)
+
+    def crash(generator: Generator, *args: object, **options: object) -> object:
+        if model in servers[-1]._command:
+            os.kill(servers[-1].pid, signal.SIGKILL)
+        return unharmed(generator, *args, **options)
+
+    monkeypatch.setattr(Server, "__enter__", remember)
+    monkeypatch.setattr(Generator, phase, crash)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda row: str(row.name))
+def test_a_trial_of_every_scenario_holds_all_figures(scenario: Scenario) -> None:
+    cell = cells([find("thread")], [scenario])[0]
+    sample = measure(Trial(cell, block=3), SHORT, "a-run", CPUS)
+    assert sample.failure == ""
+    assert (sample.run, sample.model, sample.block) == ("a-run", "thread", 3)
+    assert (sample.scenario, sample.level) == (scenario.name, scenario.level)
+    assert sample.seconds == pytest.approx(0.1, rel=0.5)
+    assert sample.requests == sum(sample.requests_per_connection) > 0
+    assert len(sample.requests_per_connection) == scenario.connections
+    assert sum(sample.interval_requests) == sample.requests
+    assert sample.errors == dict.fromkeys(ERROR_KINDS, 0)
+    assert Histogram.decode(sample.answered).count > 0
+    assert sample.server_user_seconds + sample.server_system_seconds > 0
+    assert sample.generator_cpu_seconds > 0
+    assert sample.minor_faults >= 0
+    assert sample.pss_idle_bytes > 0
+    assert sample.pss_loaded_bytes > 0
+    assert sample.processes == 1
+    assert sample.threads >= 1
+    assert sample.descriptors > 3
+    assert 0 < sample.ready_seconds <= sample.first_answer_seconds
+    assert Sample.from_json(sample.to_json()) == sample
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.name))
+def test_every_model_can_be_measured(model) -> None:  # type: ignore[no-untyped-def]
+    small = Scenario(name="small", shows="", connections=4, kind="ECHO", size_bytes=64)
+    trial = Trial(cells([model], [small], workers=4)[0], block=1)
+    sample = measure(trial, SHORT, "a-run", CPUS)
+    assert sample.failure == ""
+    assert sample.requests > 0
+    assert sample.workers == (4 if model.workers else 0)
+
+
+def test_a_pool_of_processes_is_measured_as_a_whole() -> None:
+    cell = Cell(find("process-pool"), SCENARIOS["compute"], workers=4)
+    sample = measure(Trial(cell, block=1), SHORT, "a-run", CPUS)
+    assert sample.failure == ""
+    assert sample.processes >= 5
+    # Half of the CPUs' time at least: the requests run in the children, and only there.
+    assert sample.server_user_seconds > sample.seconds / 2
+
+
+@pytest.mark.parametrize("phase", ["open", "warm_up", "measure", "drain"])
+def test_a_server_that_dies_in_a_trial_is_a_failed_sample_and_the_run_goes_on(
+    phase: str, monkeypatch: pytest.MonkeyPatch, folder: RunFolder
+) -> None:
+    crash_during(monkeypatch, phase, "serial")
+    record = Record()
+    outcome = conduct([trial_of("serial"), trial_of("thread")], SHORT, folder, "a-run", record)
+    assert outcome is Outcome.FAILED
+    first, second = record.samples
+    assert "the server died (SIGKILL)" in first.failure
+    assert first.ready_seconds > 0  # what was known by then is kept
+    assert second.failure == ""
+    assert folder.read()[1] == record.samples
+
+
+def test_a_generator_that_dies_is_a_failed_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    warm_up = Generator.warm_up
+
+    def die(generator: Generator, seconds: float) -> None:
+        os.kill(generator.pid, signal.SIGKILL)
+        warm_up(generator, seconds)
+
+    monkeypatch.setattr(Generator, "warm_up", die)
+    assert "generator" in measure(trial_of("thread"), SHORT, "a-run", CPUS).failure
+
+
+def test_all_good_trials_make_a_complete_run(folder: RunFolder) -> None:
+    trials = [trial_of("thread"), trial_of("asyncio")]
+    assert conduct(trials, SHORT, folder, "a-run", Record()) is Outcome.COMPLETE
+    assert [sample.model for sample in folder.read()[1]] == ["thread", "asyncio"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_every_finished_trial(
+    number: signal.Signals, folder: RunFolder
+) -> None:
+    record = Record(act=lambda: os.kill(os.getpid(), number))
+    trials = [trial_of("thread"), trial_of("asyncio")]
+    before = signal.getsignal(number)
+    assert conduct(trials, SHORT, folder, "a-run", record) is Outcome.INTERRUPTED
+    assert [sample.model for sample in folder.read()[1]] == ["thread"]
+    assert signal.getsignal(number) is before
+
+
+def test_an_interruption_in_mid_trial_stops_server_and_generator(
+    monkeypatch: pytest.MonkeyPatch, folder: RunFolder
+) -> None:
+    pids: list[int] = []
+
+    def interrupt(generator: Generator, *_: object, **__: object) -> None:
+        pids.append(generator.pid)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Generator, "measure", interrupt)
+    monkeypatch.setattr(trial.Server, "__exit__", noting(pids, Server.__exit__))
+    assert conduct([trial_of("thread")], SHORT, folder, "a-run", Record()) is Outcome.INTERRUPTED
+    assert folder.read()[1] == []
+    assert len(pids) == 2
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def noting(pids: list[int], leave: Callable[..., None]) -> Callable[..., None]:
+    def note(server: Server, *error: object) -> None:
+        pids.append(server.pid)
+        leave(server, *error)
+
+    return note
+
+
+def test_a_second_interruption_does_not_cut_the_clearing_up_short() -> None:
+    cleared = []
+    with contextlib.suppress(KeyboardInterrupt), run.interruptible():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+            cleared.append(True)
+    assert cleared
+
+
+def test_a_run_says_what_was_asked_and_its_id_sorts_by_time() -> None:
+    record = describe(find_profile("full"), ["thread"], seed=5)
+    assert record.id.endswith("Z-full")
+    assert record.id[:8] == record.started[:10].replace("-", "")
+    assert record.scenarios == list(SCENARIOS)  # each once, for all its levels
+    assert (record.seed, record.blocks, record.window_seconds) == (5, 10, 2.0)
+    assert record.machine["python"]
