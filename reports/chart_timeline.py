@@ -53,9 +53,9 @@ def timeline(run: Run, workload: Workload) -> Figure | None:
     tracks = [track for cell in workload.cells if (track := track_of(cell))]
     if not tracks:
         return None
-    latencies = np.concatenate([values for track in tracks for values in track.latency_us.values()])
-    latencies = latencies[np.isfinite(latencies)]
-    rows = 2 if latencies.size else 1
+    medians = np.concatenate([track.latency_us[50.0] for track in tracks])
+    # A row of panels that are mostly empty, because intervals have too few requests, misleads.
+    rows = 2 if np.isfinite(medians).mean() > 0.5 else 1
     height = TOP_INCHES + BOTTOM_INCHES + PANEL_INCHES * rows
     figure = new_figure(
         height,
@@ -81,7 +81,10 @@ def timeline(run: Run, workload: Workload) -> Figure | None:
     if rows == 2:
         panels[1][0].set_ylabel("latency, log axis")
         _name_lines(panels[1], tracks)
-        log_durations(panels[1][0].yaxis, latencies.min(), latencies.max(), wanted=4)
+        latencies = np.concatenate(
+            [values for track in tracks for values in track.latency_us.values()]
+        )
+        log_durations(panels[1][0].yaxis, np.nanmin(latencies), np.nanmax(latencies), wanted=4)
     return figure
 
 
@@ -148,6 +151,8 @@ def _latency(axes: Axes, track: Track) -> None:
     colour = style_of(track.cell.model).colour
     for percentile, values in track.latency_us.items():
         axes.plot(track.seconds, values, color=colour, linewidth=1.6, linestyle=LINES[percentile])
+    if not any(np.isfinite(values).any() for values in track.latency_us.values()):
+        axes.text(0.06, 0.5, "too few requests\nper interval", transform=axes.transAxes, color=GREY)
 
 
 def _name_lines(panels: Sequence[Axes], tracks: Sequence[Track]) -> None:
