@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from typing_extensions import disjoint_base
+
 from clients.exchange import Exchange
 from clients.load import Load
 
+@disjoint_base
 class Worker:
     def __init__(self, load: Load, exchange: Exchange, first: int, count: int) -> None: ...
     def open(self) -> None: ...

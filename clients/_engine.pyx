@@ -1,4 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: auto_pickle=False, autotestdict=False
 """The load engine: a closed loop over epoll without the GIL, which verifies every byte.
 
 A Python server spends 5 to 25 us of CPU on a request, most of it in the kernel. To measure that
@@ -61,7 +62,7 @@ cdef uint64_t *counters(size_t count) except NULL:
     return zeros
 
 
-cdef class Message:
+cdef class _Message:
     """One direction of the exchange: equal frames but for the tag and the sequence number.
 
     `bytes_` holds `count` frames back to back. The sequence number and the connection's number
@@ -111,7 +112,7 @@ cdef class Worker:
     cdef uint64_t *unanswered
     cdef uint64_t *connecting
     cdef uint64_t errors[ERRORS]
-    cdef Message request, answer
+    cdef _Message request, answer
     cdef sockaddr_in address
     cdef int poll
     cdef int count, busy_connecting
@@ -141,8 +142,8 @@ cdef class Worker:
         self.ring = (1 << (load.depth - 1).bit_length()) - 1
         request_bytes = len(exchange.request_head) + len(exchange.payload)
         self.batch = max(1, min(load.depth, BATCH_BYTES // request_bytes))
-        self.request = Message(exchange.request_head, exchange.payload, self.batch, exchange.framed)
-        self.answer = Message(exchange.answer_head, exchange.payload, 1, exchange.framed, exchange.upper)
+        self.request = _Message(exchange.request_head, exchange.payload, self.batch, exchange.framed)
+        self.answer = _Message(exchange.answer_head, exchange.payload, 1, exchange.framed, exchange.upper)
 
         self.address.sin_family = AF_INET
         self.address.sin_port = htons(load.port)

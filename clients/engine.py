@@ -66,7 +66,7 @@ class Engine:
         self._each(Worker.warm_up, begin, begin + _ns(seconds))
 
     def measure(self, seconds: float, interval_seconds: float) -> None:
-        """Load the server for `seconds`, and count; ValueError when there are too many intervals."""
+        """Load the server for `seconds`, and count; ValueError for too many intervals."""
         if not 1 <= math.ceil(seconds / interval_seconds) <= MAX_INTERVALS:
             raise ValueError(
                 f"{seconds} s make 1 to {MAX_INTERVALS} intervals, not of {interval_seconds} s"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clients.load import REQUEST_KINDS, Load
-import struct; ANSWER=0x80; HEADER=struct.Struct("!IBBH")
+from servers.protocol import ANSWER, HEADER
 
 MARK_BYTES = 8
 """A payload begins with the sequence number and the connection's, little-endian u32 each."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from servers import protocol
+
 ERROR_KINDS = (
     "refused",
     "connect_timeout",
@@ -23,7 +25,12 @@ ERROR_KINDS = (
 )
 """How a request can end other than by its answer; every tally counts all of them."""
 
-REQUEST_KINDS = {"ECHO": 1, "UPPER": 2, "COMPUTE": 3, "WAIT": 4}
+REQUEST_KINDS = {
+    "ECHO": protocol.ECHO,
+    "UPPER": protocol.UPPER,
+    "COMPUTE": protocol.COMPUTE,
+    "WAIT": protocol.WAIT,
+}
 """The requests that the engine can make, with their numbers on the wire (WIRE.md)."""
 
 

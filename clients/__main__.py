@@ -1,0 +1,151 @@
+"""`python -m clients HOST:PORT`: one load on one server, and its figures; usable alone."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from clients.engine import Engine
+from clients.load import REQUEST_KINDS, Load
+from clients.tally import Tally
+
+INTERVALS = 50
+"""Steps of the time axis."""
+LIMITING_SHARE = 0.9
+"""Of a core: a generator that used more may have been what limited the result (MEASURE.md)."""
+
+EXAMPLES = """
+Examples:
+
+  python -m clients 127.0.0.1:4000 --connections 64 --size 1024 --seconds 5
+
+  python -m clients 127.0.0.1:4000 --session 1 --json        (a connection per request)
+
+  python -m clients 127.0.0.1:7 --framing rawecho --size 512  (any echo server)
+"""
+
+
+def load_server(
+    target: Annotated[str, typer.Argument(metavar="HOST:PORT", help="The server.")],
+    connections: Annotated[int, typer.Option(help="Connections at a time.")] = 64,
+    depth: Annotated[int, typer.Option(help="Requests outstanding on each connection.")] = 1,
+    session: Annotated[
+        int, typer.Option(help="Requests in a connection's life; 0: it lives for the run.")
+    ] = 0,
+    kind: Annotated[str, typer.Option(help=f"Request: {', '.join(REQUEST_KINDS)}.")] = "ECHO",
+    size: Annotated[int, typer.Option(help="Bytes of payload in a request.")] = 64,
+    argument: Annotated[int, typer.Option(help="Rounds of COMPUTE, microseconds of WAIT.")] = 0,
+    framing: Annotated[
+        str, typer.Option(help="frames, or rawecho: SIZE bytes out, the same bytes back.")
+    ] = "frames",
+    length_prefix: Annotated[
+        int, typer.Option(help="rawecho: of the SIZE bytes, the first N say how many follow.")
+    ] = 0,
+    threads: Annotated[int, typer.Option(help="Threads of the load engine.")] = 1,
+    seconds: Annotated[float, typer.Option(help="The measured window.", min=0.001)] = 5.0,
+    warm_up: Annotated[float, typer.Option(help="Seconds of load before it.", min=0)] = 0.5,
+    drain: Annotated[float, typer.Option(help="Seconds for late answers after it.", min=0)] = 1.0,
+    timeout: Annotated[float, typer.Option(help="Seconds until a request counts as lost.")] = 30.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Load a server in a closed loop, verify every byte, and print what came back."""
+    try:
+        host, port = _address(target)
+        load = Load(
+            host=host,
+            port=port,
+            connections=connections,
+            depth=depth,
+            session=session,
+            kind=kind.upper(),
+            size=size,
+            argument=argument,
+            framing=framing,
+            length_prefix=length_prefix,
+            threads=threads,
+            request_timeout_seconds=timeout,
+        )
+    except ValueError as error:
+        _stop(f"{error}.", code=2)
+    tally = _drive(load, seconds, warm_up, drain)
+    print(json.dumps(tally.to_json()) if as_json else _report(target, load, tally))
+    if not tally.requests:
+        _stop(f"{target} answered nothing.", code=1)
+
+
+def _drive(load: Load, seconds: float, warm_up: float, drain: float) -> Tally:
+    engine = Engine(load)
+    try:
+        engine.open()
+        if warm_up:
+            engine.warm_up(warm_up)
+        engine.measure(seconds, seconds / INTERVALS)
+        engine.drain(drain)
+        return Tally.from_raw(engine.tally())
+    finally:
+        engine.close()
+
+
+def _address(target: str) -> tuple[str, int]:
+    host, colon, port = target.rpartition(":")
+    if not (host and colon and port.isdecimal()):
+        raise ValueError(f"{target!r} is not of the form HOST:PORT")
+    try:
+        return socket.gethostbyname(host), int(port)
+    except OSError as error:
+        raise ValueError(f"no IPv4 address for {host!r}: {error.strerror}") from error
+
+
+def _report(target: str, load: Load, tally: Tally) -> str:
+    figures = tally.to_json()
+    cpu = tally.generator_cpu_seconds
+    cores = cpu / tally.seconds
+    request = load.kind if load.framing == "frames" else load.framing
+    errors = [f"{count:,} {kind}" for kind, count in tally.errors.items() if count]
+    generator = [f"{cores:.2f} cores"]
+    if tally.requests:
+        generator.append(f"{cpu / tally.requests * 1e6:.1f} us per request")
+    if cores > LIMITING_SHARE * load.threads:
+        generator.append("it may have been the limit")
+    lines = {
+        "load": f"{target}, {load.connections} x {load.depth} {request} of {load.size:,} B,"
+        f" {tally.seconds:g} s",
+        "throughput": f"{tally.throughput:,.0f} requests/s",
+        "latency": _durations(figures["latency_ns"]),
+        "connects": _durations(figures["connect_ns"]),
+        "connections": f"{tally.served:,} of {load.connections:,} served,"
+        f" Jain's index {tally.jain():.3f}",
+        "errors": ", ".join(errors) or "none",
+        "generator": ", ".join(generator),
+    }
+    return "\n".join(f"{name:12} {text}" for name, text in lines.items())
+
+
+def _durations(figures: dict[str, Any]) -> str:
+    """Return mean, percentiles and maximum in microseconds; those not known are left out."""
+    known = [
+        f"{name} {'>= ' if figures.get(f'{name}_at_least') else ''}{figure / 1000:,.0f}"
+        for name, figure in figures.items()
+        if isinstance(figure, float)
+    ]
+    return f"{'  '.join(known)} us" if known else "none"
+
+
+def _stop(sentence: str, code: int) -> NoReturn:
+    print(f"clients: {sentence}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Run the command line."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(epilog=EXAMPLES)(load_server)
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,404 @@
+"""The load engine and its plain-Python oracle, on servers whose delays and faults are known."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clients import _engine
+from clients.engine import MAX_INTERVALS, Driver, Engine
+from clients.exchange import Exchange
+from clients.load import ERROR_KINDS, Load
+from clients.reference import Reference
+from clients.tally import Tally
+from reports import histogram
+from servers import protocol
+from tests import scripted
+
+DRIVERS: list[Callable[[Load], Driver]] = [Engine, Reference]
+
+each_driver = pytest.mark.parametrize("driver", DRIVERS, ids=["engine", "reference"])
+
+
+def drive(
+    driver: Callable[[Load], Driver],
+    port: int,
+    *,
+    seconds: float = 0.2,
+    warm_up: float = 0.0,
+    drain: float = 0.1,
+    **load: Any,
+) -> Tally:
+    """Drive a load through all its phases and return the tally."""
+    with closing(driver(Load(port=port, **load))) as driving:
+        driving.open()
+        if warm_up:
+            driving.warm_up(warm_up)
+        driving.measure(seconds, seconds / 4)
+        driving.drain(drain)
+        return Tally.from_raw(driving.tally())
+
+
+def faults(tally: Tally) -> dict[str, int]:
+    """Return the errors that occurred."""
+    return {kind: count for kind, count in tally.errors.items() if count}
+
+
+@each_driver
+@pytest.mark.parametrize(
+    "load",
+    [
+        {"size": 0},
+        {"size": 3},
+        {"size": 64, "depth": 16},
+        {"size": 1_000_000, "connections": 2},
+        {"size": 200, "depth": 7, "kind": "UPPER"},
+        {"size": 5, "kind": "COMPUTE", "argument": 10},
+        {"size": 64, "session": 1},
+        {"size": 64, "session": 5, "depth": 3},
+    ],
+    ids=str,
+)
+def test_a_right_server_gives_no_errors_and_serves_every_connection(
+    driver: Callable[[Load], Driver], load: dict[str, Any]
+) -> None:
+    with scripted.scripted_server(scripted.echo) as port:
+        tally = drive(driver, port, drain=5.0, **{"connections": 4, **load})
+    assert faults(tally) == {}
+    assert tally.served == len(tally.requests_per_connection)
+    assert tally.unanswered.count == 0
+    assert sum(tally.requests_per_connection) == tally.requests
+    assert sum(tally.interval_requests) == tally.requests
+    assert tally.answered.count >= tally.requests > 0
+
+
+@each_driver
+@pytest.mark.parametrize("length_prefix", [0, 2, 8])
+def test_raw_echo_drives_a_server_that_knows_nothing_of_our_frames(
+    driver: Callable[[Load], Driver], length_prefix: int
+) -> None:
+    with scripted.scripted_server(scripted.echo_raw) as port:
+        tally = drive(
+            driver, port, framing="rawecho", length_prefix=length_prefix, size=100, depth=2
+        )
+    assert faults(tally) == {}
+    assert tally.requests > 0
+
+
+def test_a_length_prefixed_echo_server_understands_the_prefix() -> None:
+    bodies: set[int] = set()
+
+    def length_prefixed_echo(connection: socket.socket) -> None:
+        with connection.makefile("rb") as stream:
+            while head := stream.read(4):
+                body = stream.read(int.from_bytes(head, "big"))
+                bodies.add(len(body))
+                connection.sendall(head + body)
+
+    with scripted.scripted_server(length_prefixed_echo) as port:
+        tally = drive(Engine, port, framing="rawecho", length_prefix=4, size=100, connections=2)
+    assert bodies == {96}
+    assert faults(tally) == {}
+
+
+@each_driver
+def test_answers_that_arrive_a_byte_at_a_time_are_put_together(
+    driver: Callable[[Load], Driver],
+) -> None:
+    with scripted.scripted_server(scripted.fragmented) as port:
+        tally = drive(driver, port, connections=2, size=5, drain=5.0)
+    assert faults(tally) == {}
+    assert tally.requests > 0
+
+
+@each_driver
+@pytest.mark.parametrize("fault", scripted.FAULTS)
+def test_each_fault_counts_under_its_own_name(driver: Callable[[Load], Driver], fault: str) -> None:
+    kind, end = scripted.FAULTS[fault]
+    with scripted.scripted_server(scripted.answers_then(3, end)) as port:
+        tally = drive(driver, port, connections=2, size=16, seconds=0.1)
+    assert set(faults(tally)) - {"unfinished"} <= {kind}
+    assert tally.errors[kind] >= 2
+    assert tally.requests >= 6
+
+
+@each_driver
+def test_a_request_lost_to_a_fault_stays_in_the_figures_with_its_age(
+    driver: Callable[[Load], Driver],
+) -> None:
+    _, end = scripted.FAULTS["closes in mid-frame"]
+    with scripted.scripted_server(scripted.answers_then(3, end)) as port:
+        tally = drive(driver, port, connections=2, depth=2, seconds=0.1)
+    assert tally.unanswered.count == sum(tally.errors.values()) >= 4
+
+
+@each_driver
+def test_a_fault_without_any_answer_counts_the_same(driver: Callable[[Load], Driver]) -> None:
+    kind, end = scripted.FAULTS["wrong tag"]
+    with scripted.scripted_server(scripted.answers_then(0, end)) as port:
+        tally = drive(driver, port, connections=2, seconds=0.1)
+    assert tally.requests == 0
+    assert tally.served == 0
+    assert tally.errors[kind] >= 2
+
+
+def test_engine_and_reference_agree_on_a_server_that_falls_silent_after_known_answers() -> None:
+    def outcome(driver: Callable[[Load], Driver]) -> dict[str, Any]:
+        silent = scripted.answers_then(10, scripted.FAULTS["says nothing"][1])
+        with scripted.scripted_server(silent) as port:
+            tally = drive(driver, port, connections=3, depth=4, seconds=0.4)
+        return {
+            "requests": tally.requests,
+            "answered": tally.answered.count,
+            "unanswered": tally.unanswered.count,
+            "errors": dict(tally.errors),
+            "per_connection": list(tally.requests_per_connection),
+            "connects": tally.connecting.count,
+        }
+
+    assert outcome(Engine) == outcome(Reference)
+    assert outcome(Engine)["per_connection"] == [10, 10, 10]
+    assert outcome(Engine)["unanswered"] == 12
+
+
+@each_driver
+def test_latency_is_at_least_the_servers_delay_and_runs_to_the_answer(
+    driver: Callable[[Load], Driver],
+) -> None:
+    def delayed(connection: socket.socket) -> None:
+        for request in scripted.requests(connection):
+            time.sleep(0.01)
+            connection.sendall(scripted.answer(request))
+
+    with scripted.scripted_server(delayed) as port:
+        tally = drive(driver, port, connections=2, drain=5.0)
+    assert tally.answered.min() >= 9_990_000
+    # Each connection has one request at a time, so its latencies add up to no more than the
+    # window and the last answer's wait.
+    assert tally.answered.mean() * tally.answered.count <= 2 * (0.2e9 + tally.answered.max()) * 1.01
+
+
+@each_driver
+def test_unanswered_requests_have_their_age_and_make_percentiles_lower_bounds(
+    driver: Callable[[Load], Driver],
+) -> None:
+    silent = scripted.answers_then(0, scripted.FAULTS["says nothing"][1])
+    with scripted.scripted_server(silent) as port:
+        tally = drive(driver, port, connections=20, warm_up=0.1)
+    assert tally.unanswered.count == 20
+    assert tally.unanswered.min() >= 300_000_000  # sent in the warm-up, and aged since then
+    latency = tally.to_json()["latency_ns"]
+    assert latency["p50_at_least"] is True
+    assert tally.errors["unfinished"] == 20
+
+
+@each_driver
+def test_a_refusing_port_counts_refusals_and_nothing_else(driver: Callable[[Load], Driver]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    tally = drive(driver, port, connections=3, seconds=0.05)
+    assert set(faults(tally)) == {"refused"}
+    assert tally.errors["refused"] >= 3
+
+
+@pytest.fixture
+def full_port() -> Iterator[int]:
+    """A port whose backlog is full, so that the kernel drops further SYNs."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        waiting = [socket.socket() for _ in range(8)]
+        try:
+            for client in waiting:
+                client.setblocking(False)
+                client.connect_ex(address)
+            yield address[1]
+        finally:
+            for client in waiting:
+                client.close()
+
+
+@each_driver
+def test_a_connect_that_takes_too_long_is_a_connect_timeout(
+    driver: Callable[[Load], Driver], full_port: int
+) -> None:
+    tally = drive(driver, full_port, connections=3, seconds=0.05, connect_timeout_seconds=0.1)
+    assert set(faults(tally)) == {"connect_timeout"}
+    assert tally.errors["connect_timeout"] >= 3
+
+
+@each_driver
+def test_a_request_that_takes_too_long_is_a_timeout(driver: Callable[[Load], Driver]) -> None:
+    silent = scripted.answers_then(0, scripted.FAULTS["says nothing"][1])
+    with scripted.scripted_server(silent) as port:
+        tally = drive(driver, port, connections=3, request_timeout_seconds=0.05)
+    assert tally.errors["timeout"] >= 3
+    assert set(faults(tally)) <= {"timeout", "unfinished"}
+
+
+@each_driver
+def test_a_server_that_reads_slowly_gets_every_byte_in_order(
+    driver: Callable[[Load], Driver],
+) -> None:
+    def slow(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        framing = protocol.Connection()
+        while data := connection.recv(50_000):
+            for request in framing.receive(data):
+                connection.sendall(scripted.answer(request))
+
+    with scripted.scripted_server(slow) as port:
+        tally = drive(driver, port, connections=1, size=1_000_000, depth=2, drain=5.0)
+    assert faults(tally) == {}
+    assert tally.answered.count > 0
+
+
+@each_driver
+def test_requests_carry_the_connection_and_sequence_that_the_exchange_says(
+    driver: Callable[[Load], Driver],
+) -> None:
+    seen: list[list[bytes]] = []
+
+    def record(connection: socket.socket) -> None:
+        seen.append(frames := [])
+        for request in scripted.requests(connection):
+            frames.append(protocol.frame(*request))
+            connection.sendall(scripted.answer(request))
+
+    with scripted.scripted_server(record) as port:
+        drive(driver, port, connections=3, depth=2, size=20, session=7, seconds=0.05, drain=5.0)
+    exchange = Exchange.of(Load(port=port, size=20))
+    lives: Counter[int] = Counter()
+    for frames in sorted(filter(None, seen), key=lambda frames: frames[0][8:12]):
+        number = int.from_bytes(frames[0][12:16], "little")
+        expected = [exchange.request(number, lives[number] + index) for index in range(len(frames))]
+        assert frames == expected
+        lives[number] += len(frames)
+    assert set(lives) == {0, 1, 2}
+
+
+@each_driver
+def test_a_session_ends_after_its_requests_and_connects_anew(
+    driver: Callable[[Load], Driver],
+) -> None:
+    lengths: list[int] = []
+
+    def count(connection: socket.socket) -> None:
+        length = 0
+        for request in scripted.requests(connection):
+            length += 1
+            connection.sendall(scripted.answer(request))
+        lengths.append(length)
+
+    with scripted.scripted_server(count) as port:
+        tally = drive(driver, port, connections=2, session=3, depth=2, drain=5.0)
+    # Only the sessions that the end of the run cut off are shorter.
+    assert len([length for length in lengths if length != 3]) <= 2
+    assert set(lengths) <= {0, 1, 2, 3}
+    assert tally.connecting.count == len(lengths)
+    assert faults(tally) == {}
+
+
+@each_driver
+def test_the_warm_up_is_outside_every_figure(driver: Callable[[Load], Driver]) -> None:
+    silent = scripted.answers_then(5, scripted.FAULTS["says nothing"][1])
+    with scripted.scripted_server(silent) as port:
+        tally = drive(driver, port, connections=2, warm_up=0.3)
+    assert tally.requests == 0
+    assert tally.answered.count == 0
+    assert tally.served == 0
+    assert tally.unanswered.count == 2
+
+
+@each_driver
+def test_a_window_can_be_measured_again_on_the_same_connections(
+    driver: Callable[[Load], Driver],
+) -> None:
+    accepted: list[socket.socket] = []
+
+    def count(connection: socket.socket) -> None:
+        accepted.append(connection)
+        scripted.echo(connection)
+
+    with (
+        scripted.scripted_server(count) as port,
+        closing(driver(Load(port=port, connections=2))) as driving,
+    ):
+        driving.open()
+        tallies = []
+        for _ in range(3):
+            driving.measure(0.1, 0.05)
+            driving.drain(5.0)
+            tallies.append(Tally.from_raw(driving.tally()))
+    assert len(accepted) == 2
+    for tally in tallies:
+        assert sum(tally.requests_per_connection) == tally.requests > 0
+        assert faults(tally) == {}
+
+
+@each_driver
+def test_the_time_axis_has_every_interval_and_its_latencies(
+    driver: Callable[[Load], Driver],
+) -> None:
+    with scripted.scripted_server(scripted.echo) as port:
+        tally = drive(driver, port, connections=2, drain=5.0)
+    assert tally.interval_seconds == pytest.approx(0.05)
+    assert len(tally.interval_requests) == len(tally.interval_latencies) == 4
+    for requests, latencies in zip(tally.interval_requests, tally.interval_latencies, strict=True):
+        assert requests >= latencies.count > 0
+    late = tally.answered.count - sum(h.count for h in tally.interval_latencies)
+    assert 0 <= late <= 2  # answered in the drain
+
+
+def test_threads_share_the_connections_out_and_add_their_figures_up() -> None:
+    with scripted.scripted_server(scripted.echo) as port:
+        tally = drive(Engine, port, connections=7, threads=3, drain=5.0)
+    assert len(tally.requests_per_connection) == 7
+    assert tally.served == 7
+    assert sum(tally.requests_per_connection) == sum(tally.interval_requests) == tally.requests
+    assert faults(tally) == {}
+
+
+def test_an_interrupt_ends_the_phase_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        scripted.scripted_server(scripted.echo) as port,
+        closing(Engine(Load(port=port, connections=2, threads=2))) as engine,
+    ):
+        engine.open()
+        ended = threading.Event()
+
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("concurrent.futures.Future.result", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            engine.measure(60.0, 1.0)
+        ended.set()
+    assert ended.is_set()
+
+
+def test_more_intervals_than_memory_is_meant_for_are_refused() -> None:
+    with (
+        scripted.scripted_server(scripted.echo) as port,
+        closing(Engine(Load(port=port, connections=1))) as engine,
+        pytest.raises(ValueError, match="intervals"),
+    ):
+        engine.measure(1.0, 1.0 / (MAX_INTERVALS + 1))
+
+
+@given(st.integers(0, 2**62))
+def test_the_engine_and_the_reports_share_one_histogram_layout(value_ns: int) -> None:
+    assert _engine.slot_of(value_ns) == histogram.slot_of(value_ns)
+
+
+def test_every_error_kind_is_in_a_tally_zeros_included() -> None:
+    with scripted.scripted_server(scripted.echo) as port:
+        assert tuple(drive(Engine, port, connections=1, seconds=0.02).errors) == ERROR_KINDS
