@@ -1,0 +1,150 @@
+"""python -m servers MODEL: bind, say where in one line of JSON, and serve until a signal.
+
+A server imports its own model and nothing else, because its start and its memory are measured.
+Hence no argparse and no json in here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+from servers.catalog import MODELS, UnknownModel, find, names
+from servers.listener import DEFAULT_BACKLOG, Listener
+from servers.protocol import DEFAULT_LIMIT
+from servers.service import Service
+
+# See servers/service.py: typing is not imported in a server.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from servers.catalog import Model
+
+USAGE = """\
+Usage: python -m servers MODEL [OPTION VALUE]...
+
+Serve with one concurrency model until SIGTERM or SIGINT. The first line of output is a JSON
+object with the host and the port.
+
+Models:
+{models}
+
+Options:
+  --host ADDRESS     listen on this address (127.0.0.1)
+  --port NUMBER      and this port; 0 takes a free one (0)
+  --workers NUMBER   in a pool ({workers})
+  --backlog NUMBER   of connections that may wait to be accepted ({backlog})
+  --limit BYTES      in the body of a frame ({limit})
+  --watch-stdin      end, children and all, as soon as standard input ends or has anything to say
+  --help
+
+Examples:
+  python -m servers thread --port 8000
+  python -m servers process-pool --workers 8 --host 0.0.0.0
+"""
+
+NUMBERS = {
+    "--port": range(65_536),
+    "--workers": range(1, 10_001),
+    "--backlog": range(1, 65_536),
+    "--limit": range(2**32),
+}
+VALUES = {"--host", *NUMBERS}
+FLAGS = {"--watch-stdin", "--help"}
+
+
+class UsageError(Exception):
+    """A command line that cannot be followed; the message is a sentence for the user."""
+
+
+def main(arguments: list[str]) -> int:
+    """Serve as the command line says, and return the exit code."""
+    try:
+        words, options = parse(arguments)
+        if "--help" in options:
+            print(usage(), end="")
+            return 0
+        model = chosen(words, options)
+        numbers = {name: number(name, options[name]) for name in NUMBERS if name in options}
+    except (UsageError, UnknownModel) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if "--watch-stdin" in options:
+        import_module("servers.parent").die_with_stdin()
+    host, port = options.get("--host", "127.0.0.1"), numbers.get("--port", 0)
+    try:
+        listener = Listener(host, port, numbers.get("--backlog", DEFAULT_BACKLOG))
+    except OSError as error:
+        print(f"Cannot listen on {host} port {port}: {error.strerror}.", file=sys.stderr)
+        return 1
+    with listener:
+        service = Service(numbers.get("--limit", DEFAULT_LIMIT))
+        run(model, listener, service, numbers.get("--workers", model.workers))
+    return 0
+
+
+def run(model: Model, listener: Listener, service: Service, workers: int) -> None:
+    """Serve until a signal."""
+    listener.stop_on_signals()
+    pool = {"workers": workers} if workers else {}
+    serve = import_module(f"servers.models.{model.module}").serve
+    serve(listener, service, lambda: print(ready_line(model, listener), flush=True), **pool)
+
+
+def parse(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Split the command line into words and options; the value of a flag is empty."""
+    words = []
+    options = {}
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if not argument.startswith("-"):
+            words.append(argument)
+        elif argument in FLAGS:
+            options[argument] = ""
+        elif name in VALUES:
+            options[name] = value if equals else next(rest, "")
+            if not options[name]:
+                raise UsageError(f"{name} needs a value.")
+        else:
+            raise UsageError(f"There is no option {argument}; see --help.")
+    return words, options
+
+
+def chosen(words: list[str], options: dict[str, str]) -> Model:
+    """Return the model to serve with."""
+    if len(words) != 1:
+        raise UsageError(f"Name one model of {', '.join(names())}.")
+    model = find(words[0])
+    if "--workers" in options and not model.workers:
+        raise UsageError(f"{model.name} is not a pool and takes no --workers.")
+    return model
+
+
+def number(name: str, value: str) -> int:
+    """Return the number that an option's value stands for."""
+    allowed = NUMBERS[name]
+    if not (value.isascii() and value.isdigit() and int(value) in allowed):
+        raise UsageError(f"{name} must be {allowed[0]} to {allowed[-1]}, not {value!r}.")
+    return int(value)
+
+
+def usage() -> str:
+    """Return the text of --help."""
+    return USAGE.format(
+        models="\n".join(f"  {model.name:<14} {model.title}" for model in MODELS),
+        workers=max(model.workers for model in MODELS),
+        backlog=DEFAULT_BACKLOG,
+        limit=DEFAULT_LIMIT,
+    )
+
+
+def ready_line(model: Model, listener: Listener) -> str:
+    """Return the announcement that the server can be talked to."""
+    host, port = listener.getsockname()[:2]
+    values = f'"model": "{model.name}", "host": "{host}", "port": {port}, "pid": {os.getpid()}'
+    return f'{{"ready": true, {values}}}'
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,59 @@
+"""MODELS: the one list of what can be served and compared."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+Model = namedtuple(
+    "Model",
+    "name title module unit workers needs python",
+    defaults=("connection", 0, (), (3, 11)),
+)
+"""A row: what a reader needs to judge a model, and a program to start it.
+
+name     what users call it
+title    the model in one sentence
+module   its file in servers/models/, which has a function `serve`
+unit     what a worker is given: "connection" or "request"
+workers  of a pool, unless told; 0: not a pool
+needs    distributions to install
+python   the oldest version that runs it
+"""
+
+MODELS: tuple[Model, ...] = (
+    Model("serial", "One connection after another, in one thread.", "serial"),
+    Model("thread", "A thread per connection.", "thread"),
+    Model("process", "A process per connection, forked.", "process"),
+    Model("socketserver", "The standard library's ThreadingTCPServer.", "socketserver"),
+    Model("thread-pool", "Threads that take a connection each.", "thread_pool", workers=64),
+    Model("process-pool", "Processes that take a connection each.", "process_pool", workers=64),
+    Model("coroutine", "Generators on a scheduler of our own, in one thread.", "coroutine"),
+    Model("asyncio", "The standard library's asyncio streams, in one thread.", "asyncio"),
+)
+
+
+class UnknownModel(LookupError):  # noqa: N818 - it names the case, like KeyError's siblings
+    """No model of this name; `nearest` is the likeliest one meant, or empty."""
+
+    def __init__(self, name: str, nearest: str) -> None:
+        super().__init__(
+            f"There is no model {name!r}"
+            + (f"; did you mean {nearest!r}?" if nearest else f": {', '.join(names())}.")
+        )
+        self.name = name
+        self.nearest = nearest
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all models, in the order of the list."""
+    return tuple(model.name for model in MODELS)
+
+
+def find(name: str) -> Model:
+    """Return the model of this name; UnknownModel when there is none."""
+    for model in MODELS:
+        if model.name == name:
+            return model
+    from difflib import get_close_matches  # not in a server process that has nothing to ask
+
+    raise UnknownModel(name, next(iter(get_close_matches(name, names(), n=1)), ""))

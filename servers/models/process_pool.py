@@ -1,0 +1,108 @@
+"""A fixed number of processes: a connection is a task, and waits until a process is free.
+
+The accepted socket travels as a descriptor over a socket pair that the workers inherit; the task
+itself says only "take the next one". Pickling the socket into the task would cost a thread and a
+handshake for each connection, and leave the descriptors behind when the pool breaks. Needs fork().
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_context
+
+from servers.blocking import converse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from servers.listener import Listener
+    from servers.service import Service
+
+
+def serve(listener: Listener, service: Service, ready: Callable[[], None], workers: int) -> None:
+    """Serve until the listener stops."""
+    listener.children = worker_pids
+    pool = Pool(listener, service, workers)
+    ready()
+    for connection in listener:
+        with connection:  # the parent's copy of it
+            try:
+                pool.serve(connection)
+            except BrokenProcessPool:
+                pool.close()
+                pool = Pool(listener, service, workers)
+                pool.serve(connection)
+    pool.close()
+
+
+def worker_pids() -> Iterable[int]:
+    """Return the process ids of the workers that live."""
+    return [worker.pid for worker in active_children() if worker.pid is not None]
+
+
+class Pool:
+    """One generation of workers, and the channel over which connections reach them.
+
+    When a worker is killed, concurrent.futures gives the whole pool up. The connections that
+    its workers served or that were on their way to them end with it.
+    """
+
+    def __init__(self, listener: Listener, service: Service, workers: int) -> None:
+        """Start the workers and return when all of them run."""
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._executor = ProcessPoolExecutor(
+            workers, get_context("fork"), start_worker, (listener, service, self._channel, theirs)
+        )
+        with theirs:  # the parent's copy of it: without one, a send fails when they are all gone
+            self._executor.submit(os.getpid)  # the first task is what starts them, all at once
+        for _ in range(workers):
+            self._channel.recv(1)
+
+    def serve(self, connection: socket.socket) -> None:
+        """Hand a connection to the next worker that is free; BrokenProcessPool if none can be."""
+        try:
+            socket.send_fds(self._channel, [b"c"], [connection.fileno()])
+        except ConnectionError as error:
+            raise BrokenProcessPool("The workers have hung up.") from error
+        self._executor.submit(serve_next).add_done_callback(show_bug)
+
+    def close(self) -> None:
+        """Return when the workers have served what they have, or died."""
+        self._executor.shutdown()
+        self._channel.close()
+
+
+def show_bug(task: Future[None]) -> None:
+    """Let concurrent.futures log what a task has raised; a broken pool is no bug of ours."""
+    if not isinstance(task.exception(), BrokenProcessPool):
+        task.result()
+
+
+class Worker:
+    """What a worker process knows; set once in each, when it starts."""
+
+    listener: Listener
+    service: Service
+    channel: socket.socket
+
+
+def start_worker(
+    listener: Listener, service: Service, theirs: socket.socket, mine: socket.socket
+) -> None:
+    """Become a worker: runs first in each of them."""
+    theirs.close()
+    listener.leave_to_parent()
+    Worker.listener, Worker.service, Worker.channel = listener, service, mine
+    mine.send(b"r")
+
+
+def serve_next() -> None:
+    """Take the next connection from the channel and serve it to its end."""
+    _, descriptors, _, _ = socket.recv_fds(Worker.channel, 1, 1)
+    connection = socket.socket(fileno=descriptors[0])
+    Worker.listener.adopt(connection)
+    converse(connection, Worker.service.session())

@@ -1,0 +1,19 @@
+"""One process, one thread, one connection at a time: the others wait in the backlog."""
+
+from __future__ import annotations
+
+from servers.blocking import converse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from servers.listener import Listener
+    from servers.service import Service
+
+
+def serve(listener: Listener, service: Service, ready: Callable[[], None]) -> None:
+    """Serve until the listener stops."""
+    ready()
+    for connection in listener:
+        converse(connection, service.session())

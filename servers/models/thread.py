@@ -1,0 +1,22 @@
+"""A thread per connection, started when it is accepted."""
+
+from __future__ import annotations
+
+from threading import Thread
+
+from servers.blocking import converse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from servers.listener import Listener
+    from servers.service import Service
+
+
+def serve(listener: Listener, service: Service, ready: Callable[[], None]) -> None:
+    """Serve until the listener stops."""
+    ready()
+    for connection in listener:
+        # Not a daemon: at its end the interpreter waits for the conversations under way.
+        Thread(target=converse, args=(connection, service.session())).start()

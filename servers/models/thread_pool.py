@@ -1,0 +1,34 @@
+"""A fixed number of threads: a connection is a task, and waits until a thread is free."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Barrier
+
+from servers.blocking import converse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from servers.listener import Listener
+    from servers.service import Service
+
+
+def serve(listener: Listener, service: Service, ready: Callable[[], None], workers: int) -> None:
+    """Serve until the listener stops."""
+    with ThreadPoolExecutor(workers) as pool:
+        start_all(pool, workers)
+        ready()
+        for connection in listener:
+            task = pool.submit(converse, connection, service.session())
+            # A bug must be seen: result() raises it again, and concurrent.futures logs that.
+            task.add_done_callback(Future.result)
+
+
+def start_all(pool: ThreadPoolExecutor, workers: int) -> None:
+    """Return when every thread has started: the pool starts one only for a task that waits."""
+    everyone = Barrier(workers + 1)
+    for _ in range(workers):
+        pool.submit(everyone.wait)
+    everyone.wait()
