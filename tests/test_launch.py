@@ -110,11 +110,14 @@ def test_a_server_that_is_killed_is_found_dead_and_what_it_left_is_killed() -> N
 
 
 def test_a_dead_server_is_told_while_it_should_run() -> None:
-    with Server(find("serial"), workers=0, cpus=CPUS) as server:
-        server.wait_until_answering()
+    def kill_and_check(server: Server) -> None:
         server.check_alive()
-    with pytest.raises(ServerDied, match=r"the server died \(exit code 0\)"):
-        server.check_alive()
+        kill(server)
+        with pytest.raises(ServerDied, match=r"the server died \(SIGKILL\)"):
+            server.check_alive()
+
+    with pytest.raises(ServerDied):
+        live(Server(find("serial"), workers=0, cpus=CPUS), kill_and_check)
 
 
 def test_a_server_that_ignores_sigterm_is_killed_and_reported(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pytest
+from rich.console import Console
 
-from bench import run, trial
+from bench import run
 from bench.launch import Server
 from bench.plan import Cell, Trial, cells
+from bench.progress import reporter
 from bench.run import Outcome, conduct, describe
 from bench.scenarios import SCENARIOS, Scenario, find_profile
 from bench.trial import measure
@@ -24,7 +28,7 @@ from clients.load import ERROR_KINDS
 from reports.histogram import Histogram
 from reports.record import Sample
 from reports.store import RunFolder, Store
-from servers.catalog import MODELS, find
+from servers.catalog import MODELS, Model, find
 
 CPUS = sorted(os.sched_getaffinity(0))
 SHORT = dataclasses.replace(
@@ -111,10 +115,10 @@ def test_a_trial_of_every_scenario_holds_all_figures(scenario: Scenario) -> None
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.name))
-def test_every_model_can_be_measured(model) -> None:  # type: ignore[no-untyped-def]
+def test_every_model_can_be_measured(model: Model) -> None:
     small = Scenario(name="small", shows="", connections=4, kind="ECHO", size_bytes=64)
-    trial = Trial(cells([model], [small], workers=4)[0], block=1)
-    sample = measure(trial, SHORT, "a-run", CPUS)
+    turn = Trial(cells([model], [small], workers=4)[0], block=1)
+    sample = measure(turn, SHORT, "a-run", CPUS)
     assert sample.failure == ""
     assert sample.requests > 0
     assert sample.workers == (4 if model.workers else 0)
@@ -183,7 +187,7 @@ def test_an_interruption_in_mid_trial_stops_server_and_generator(
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(Generator, "measure", interrupt)
-    monkeypatch.setattr(trial.Server, "__exit__", noting(pids, Server.__exit__))
+    monkeypatch.setattr(Server, "__exit__", noting(pids, Server.__exit__))
     assert conduct([trial_of("thread")], SHORT, folder, "a-run", Record()) is Outcome.INTERRUPTED
     assert folder.read()[1] == []
     assert len(pids) == 2
@@ -210,6 +214,54 @@ def test_a_second_interruption_does_not_cut_the_clearing_up_short() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
             cleared.append(True)
     assert cleared
+
+
+def sample_of(failure: str = "") -> Sample:
+    echo = SCENARIOS["echo"]
+    return Sample(
+        run="a-run",
+        model="thread",
+        scenario=echo.name,
+        level=echo.level,
+        block=1,
+        started="",
+        failure=failure,
+        connections=echo.connections,
+        depth=1,
+        session=0,
+        kind=echo.kind,
+        size_bytes=echo.size_bytes,
+        argument=0,
+        workers=0,
+        placement="split",
+        server_cpus=[0],
+        client_cpus=[1],
+        seconds=0.5,
+        requests=1_000,
+    )
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    with reporter(console, trials=2) as progress:
+        progress.finished(sample_of())
+        progress.finished(sample_of(failure="the server died"))
+    first, second = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert "1/2" in first
+    assert "2,000 requests/s" in first
+    assert "failed: the server died" in second
+    assert "\x1b" not in first + second
+
+
+def test_a_bar_is_repainted_between_trials_only() -> None:
+    console = Console(file=io.StringIO(), width=80, force_terminal=True)
+    with reporter(console, trials=2) as progress:
+        threads = threading.active_count()
+        progress.finished(sample_of())
+        painted = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "1/2" in painted
+        assert "left" in painted
+        assert threading.active_count() == threads == 1
 
 
 def test_a_run_says_what_was_asked_and_its_id_sorts_by_time() -> None:

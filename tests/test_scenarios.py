@@ -11,6 +11,8 @@ from bench.scenarios import (
     LEVELS,
     PROFILES,
     SCENARIOS,
+    Profile,
+    Scenario,
     UnknownNameError,
     find_profile,
     find_scenario,
@@ -23,7 +25,9 @@ def test_the_table_holds_the_six_workloads_in_order() -> None:
 
 
 @pytest.mark.parametrize("scenario", [*SCENARIOS.values(), *LEVELS], ids=lambda row: row.level)
-def test_every_row_is_a_load_that_the_engine_accepts_and_a_known_placement(scenario) -> None:
+def test_every_row_is_a_load_that_the_engine_accepts_and_a_known_placement(
+    scenario: Scenario,
+) -> None:
     Load(
         port=1,
         connections=scenario.connections,
@@ -37,7 +41,7 @@ def test_every_row_is_a_load_that_the_engine_accepts_and_a_known_placement(scena
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda row: row.name)
-def test_no_two_rows_of_a_profile_read_the_same(profile) -> None:
+def test_no_two_rows_of_a_profile_read_the_same(profile: Profile) -> None:
     rows = Counter((row.name, row.level) for row in profile.scenarios)
     assert max(rows.values()) == 1
 
