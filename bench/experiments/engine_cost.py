@@ -1,0 +1,209 @@
+"""What the load generator itself costs: `make bench-engine`.
+
+64 connections of 64 B, server and generator on separate CPUs. The rounds are interleaved, and the
+figures are medians over them, because the speed of a shared machine drifts. Three questions:
+
+- Does the engine cost more than the least a server can do? Its CPU per request against the null
+  server's own, beside a plain-Python epoll loop that keeps no books.
+- Can it outrun every model? Requests per second against the null server and against each model.
+- What does the framing that all models share cost? A 64 B echo through `Session.receive`, which
+  is `Connection.receive`, `Session.respond` and the join.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from statistics import median
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import meter
+from bench.launch import ROOT, Server
+from bench.placement import Placement, allowed_cpus, pinned, place
+from clients.generator import Generator
+from clients.load import Load
+from servers import catalog
+
+CONNECTIONS = 64
+SIZE = 64
+SECONDS = 0.5
+WARM_UP_SECONDS = 0.2
+ROUNDS = 5
+DEPTHS = (1, 16)
+
+
+class Cost(NamedTuple):
+    """One round of one pair: requests per second, CPU us per request of either side."""
+
+    rate: float
+    generator_us: float
+    server_us: float
+
+
+def main() -> None:
+    """Measure and print the three tables."""
+    console = Console()
+    cpus = place("split", allowed_cpus())
+    pairs: dict[str, list[Cost]] = {"engine": [], "plain Python": []}
+    models: dict[str, list[Cost]] = {model.name: [] for model in catalog.MODELS}
+    for number in range(ROUNDS):
+        if sys.stderr.isatty():
+            print(f"\rround {number + 1} of {ROUNDS}", end="", file=sys.stderr, flush=True)
+        pairs["engine"].append(engine_on_null(cpus))
+        pairs["plain Python"].append(plain_python_on_null(cpus))
+        for model in catalog.MODELS:
+            models[model.name].append(engine_on_model(model, cpus))
+    if sys.stderr.isatty():
+        print("\r", end="", file=sys.stderr)
+    console.print(_generators(pairs))
+    console.print(_ceiling(pairs["engine"], models))
+    console.print(_framing(cpus))
+
+
+@contextlib.contextmanager
+def null_server(cpus: Placement) -> Iterator[tuple[int, int]]:
+    """Run the null server on the server's CPUs; gives its process id and port."""
+    with (
+        pinned(cpus.server),
+        subprocess.Popen(
+            [sys.executable, "-m", "clients.null_server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as process,
+    ):
+        # Leaving closes its standard input, which ends it.
+        assert process.stdout is not None  # noqa: S101  # it was opened as a pipe
+        yield process.pid, json.loads(process.stdout.readline())["port"]
+
+
+def engine_on_null(cpus: Placement) -> Cost:
+    """Drive the null server with the engine."""
+    with null_server(cpus) as (pid, port):
+        return _drive(Load(port=port, framing="rawecho", size=SIZE), pid, cpus)
+
+
+def engine_on_model(model: catalog.Model, cpus: Placement) -> Cost:
+    """Drive a model with the engine."""
+    with Server(model, workers=model.workers, cpus=cpus.server) as server:
+        server.wait_until_answering()
+        return _drive(Load(port=server.port, size=SIZE), server.pid, cpus)
+
+
+def _drive(load: Load, server: int, cpus: Placement) -> Cost:
+    with Generator(cpus.client) as generator:
+        generator.open(load)
+        generator.warm_up(WARM_UP_SECONDS)
+        before = meter.settle(server)
+        generator.measure(SECONDS, SECONDS)
+        generator.drain(0.2)
+        used = meter.usage(before, meter.settle(server))
+        tally = generator.tally()
+    requests = tally.requests or 1
+    return Cost(
+        tally.throughput,
+        tally.generator_cpu_seconds / requests * 1e6,
+        used.cpu_seconds / requests * 1e6,
+    )
+
+
+def plain_python_on_null(cpus: Placement) -> Cost:
+    """Drive the null server with the loop of `plain_epoll`."""
+    with null_server(cpus) as (pid, port):
+        before = meter.settle(pid)
+        with pinned(cpus.client):
+            done = subprocess.run(
+                [sys.executable, "-m", "bench.experiments.plain_epoll"]
+                + [str(number) for number in (port, CONNECTIONS, SIZE, SECONDS)],
+                stdout=subprocess.PIPE,
+                check=True,
+            )
+        used = meter.usage(before, meter.settle(pid))
+    result = json.loads(done.stdout)
+    requests = result["requests"]
+    return Cost(
+        requests / SECONDS,
+        result["cpu_seconds"] / requests * 1e6,
+        used.cpu_seconds / requests * 1e6,
+    )
+
+
+def _generators(pairs: dict[str, list[Cost]]) -> Table:
+    table = Table(title=f"Against the null server, {CONNECTIONS} connections, {SIZE} B")
+    table.add_column("generator")
+    for heading in ("requests/s", "its CPU us", "server CPU us", "ratio"):
+        table.add_column(heading, justify="right")
+    for name, costs in pairs.items():
+        # The ratio is taken within each round, where both sides saw the same machine.
+        ratio = median(cost.generator_us / cost.server_us for cost in costs)
+        table.add_row(
+            name,
+            f"{median(cost.rate for cost in costs):,.0f}",
+            f"{median(cost.generator_us for cost in costs):.2f}",
+            f"{median(cost.server_us for cost in costs):.2f}",
+            f"{ratio:.2f}",
+        )
+    return table
+
+
+def _ceiling(null: list[Cost], models: dict[str, list[Cost]]) -> Table:
+    table = Table(title="Requests per second with the engine")
+    table.add_column("server")
+    for heading in ("requests/s", "of the null server's", "server CPU us", "generator CPU us"):
+        table.add_column(heading, justify="right")
+    for name, costs in {"null": null, **models}.items():
+        share = median(cost.rate / base.rate for cost, base in zip(costs, null, strict=True))
+        table.add_row(
+            name,
+            f"{median(cost.rate for cost in costs):,.0f}",
+            f"{share:.0%}",
+            f"{median(cost.server_us for cost in costs):.2f}",
+            f"{median(cost.generator_us for cost in costs):.2f}",
+        )
+    return table
+
+
+def _framing(cpus: Placement) -> Table:
+    table = Table(title="A 64 B echo through the framing and the service")
+    table.add_column("pipelined", justify="right")
+    table.add_column("us per frame", justify="right")
+    with pinned(cpus.client):
+        for depth in DEPTHS:
+            table.add_row(str(depth), f"{framing_us(depth):.3f}")
+    return table
+
+
+def framing_us(depth: int) -> float:
+    """Return the us per frame that `depth` echoes cost when they are received together."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", FRAMING, str(depth), str(SIZE)],  # -S: as servers are run
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    return float(done.stdout)
+
+
+FRAMING = """
+import sys
+from statistics import median
+from timeit import repeat
+
+from servers.protocol import ECHO, frame
+from servers.service import Service
+
+depth, size = map(int, sys.argv[1:])
+session = Service().session()
+data = frame(ECHO, 7, bytes(size)) * depth
+calls = 20_000 // depth
+print(median(repeat(lambda: [*session.receive(data)], number=calls, repeat=15)) / calls / depth * 1e6)
+"""
+
+
+if __name__ == "__main__":
+    main()
