@@ -15,7 +15,7 @@ from clients._engine import die_with_parent
 from clients.engine import Engine
 from clients.load import Load
 
-PHASES = ("warm_up", "measure", "drain", "tally", "close")
+PHASES = ("open", "warm_up", "measure", "drain", "tally", "close")
 
 
 def main(cpus: str) -> None:
@@ -27,12 +27,10 @@ def main(cpus: str) -> None:
         name, *arguments = json.loads(line)
         try:
             if name == "open":
-                engine = Engine(Load(**arguments[0]))
-                answer = engine.open()
-            elif engine is not None and name in PHASES:
-                answer = getattr(engine, name)(*arguments)
-            else:
+                engine = Engine(Load(**arguments.pop()))
+            if engine is None or name not in PHASES:
                 raise ValueError(f"no phase {name!r} here")  # noqa: TRY301  # answered as any other
+            answer = getattr(engine, name)(*arguments)
         except (ValueError, OSError, MemoryError) as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)

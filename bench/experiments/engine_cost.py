@@ -78,7 +78,7 @@ def null_server(cpus: Placement) -> Iterator[tuple[int, int]]:
         ) as process,
     ):
         # Leaving closes its standard input, which ends it.
-        assert process.stdout is not None  # noqa: S101  # it was opened as a pipe
+        assert process.stdout is not None  # it was opened as a pipe
         yield process.pid, json.loads(process.stdout.readline())["port"]
 
 
@@ -201,7 +201,8 @@ depth, size = map(int, sys.argv[1:])
 session = Service().session()
 data = frame(ECHO, 7, bytes(size)) * depth
 calls = 20_000 // depth
-print(median(repeat(lambda: [*session.receive(data)], number=calls, repeat=15)) / calls / depth * 1e6)
+seconds = median(repeat(lambda: [*session.receive(data)], number=calls, repeat=15))
+print(seconds / calls / depth * 1e6)
 """
 
 
