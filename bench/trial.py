@@ -7,6 +7,7 @@ window opens then cancel those in flight when it closes. This process sleeps in 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -80,7 +81,7 @@ def _drive(
     generator.open(_load(server, cell))
     generator.warm_up(profile.warm_up_seconds)
     before, ticks_before = meter.settle(server.pid, still_seconds), CpuTicks.now()
-    generator.measure(profile.window_seconds, interval_seconds=profile.window_seconds / INTERVALS)
+    generator.measure(profile.window_seconds, _interval_seconds(profile.window_seconds))
     generator.drain(profile.drain_seconds)
     ticks_after, after = CpuTicks.now(), meter.settle(server.pid, still_seconds)
     server.check_alive()  # of a dead server the readings are worth nothing
@@ -103,6 +104,11 @@ def _drive(
         "foreign_cpu_share": others.foreign,
         "steal_share": others.steal,
     }
+
+
+def _interval_seconds(window_seconds: float) -> float:
+    """Return the step of the time axis, rounded up, lest a sliver of the window be left over."""
+    return math.ceil(window_seconds / INTERVALS * 1e6) / 1e6
 
 
 def _still_seconds(cell: Cell) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import math
 import os
 import signal
 import threading
@@ -16,7 +17,7 @@ from typing import Self
 import pytest
 from rich.console import Console
 
-from bench import run
+from bench import run, trial
 from bench.launch import Server
 from bench.plan import Cell, Trial, cells
 from bench.progress import reporter
@@ -112,6 +113,13 @@ def test_a_trial_of_every_scenario_holds_all_figures(scenario: Scenario) -> None
     assert sample.descriptors > 3
     assert 0 < sample.ready_seconds <= sample.first_answer_seconds
     assert Sample.from_json(sample.to_json()) == sample
+
+
+@pytest.mark.parametrize("window_seconds", [0.05, 0.1, 0.6, 1.0, 1.7, 2.0])
+def test_the_intervals_of_a_window_are_twelve_and_none_is_a_sliver(window_seconds: float) -> None:
+    step = trial._interval_seconds(window_seconds)
+    assert window_seconds <= 12 * step < window_seconds + 2e-5
+    assert math.ceil(round(window_seconds * 1e9) / round(step * 1e9)) == 12
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.name))
