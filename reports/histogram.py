@@ -52,10 +52,10 @@ def rank(percentile: float, count: int) -> int:
 def is_supported(percentile: float, count: int) -> bool:
     """Say whether `count` samples leave enough of them above `percentile` to give it at all.
 
-    Counted by rank: 1 - 90/100 is a little less than a tenth in binary, and would want 101
-    samples for a p90 that 100 support.
+    Rounded, because 100 - 99.9 is a little less than a tenth in binary, and would want 10,001
+    samples for a p99.9 that 10,000 support.
     """
-    return count - rank(percentile, count) >= SAMPLES_ABOVE
+    return round(count * (100 - percentile) / 100, 6) >= SAMPLES_ABOVE
 
 
 class Histogram:
@@ -114,7 +114,7 @@ class Histogram:
         return int(_edges()[0][used[0]]) if used.size else 0
 
     def values_at(self, percentiles: Sequence[float]) -> npt.NDArray[np.int64]:
-        """Return the values in ns at `percentiles` (0..100), as HdrHistogram defines them.
+        """Return the values in ns at `percentiles` (above 0, to 100), as HdrHistogram defines them.
 
         The value at percentile p is the highest one of the slot in which the cumulated count
         first reaches `rank(p, count)`. Zeros when the histogram is empty.

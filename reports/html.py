@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from reports.cells import Workload
 from reports.charts import Chart, slug
 from reports.leaders import QUESTIONS, TRIALS_TO_TELL, Leader, leader_of
-from reports.metrics import METRICS
+from reports.metrics import HEADLINES, METRICS
 from reports.record import Run
 from reports.style import style_of
 from reports.units import duration, number
@@ -74,7 +74,8 @@ def page(
             [_answer(leader_of(workload, question)) for question in QUESTIONS]
             for workload in workloads
         ],
-        metrics=METRICS,
+        headlines=HEADLINES,
+        others=[metric for metric in METRICS if metric not in HEADLINES],
         facts=machine_facts(run.machine),
         placements=sorted({workload.load.placement for workload in workloads}),
         trials_to_tell=TRIALS_TO_TELL,

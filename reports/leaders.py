@@ -39,7 +39,7 @@ class Leader:
     question: Question
     cell: Cell
     level_with: tuple[Cell, ...]
-    told: bool  # whether there were trials enough to tell models apart at all
+    told: bool  # whether it had trials enough to be told from anybody
 
 
 def leader_of(workload: Workload, question: Question) -> Leader | None:
@@ -54,14 +54,18 @@ def leader_of(workload: Workload, question: Question) -> Leader | None:
         return None
     value = question.best(spread.value for _, spread in figures.values())
     best, extent = next(pair for pair in figures.values() if pair[1].value == value)
-    others = [(cell, spread) for cell, spread in figures.values() if cell is not best]
     return Leader(
         question=question,
         cell=best,
-        level_with=tuple(cell for cell, spread in others if _overlap(extent, spread)),
-        told=all(spread.trials >= TRIALS_TO_TELL for _, spread in figures.values()),
+        level_with=tuple(
+            cell
+            for cell, spread in figures.values()
+            if cell is not best and not _apart(extent, spread)
+        ),
+        told=extent.trials >= TRIALS_TO_TELL,
     )
 
 
-def _overlap(one: Spread, other: Spread) -> bool:
-    return one.low <= other.high and other.low <= one.high
+def _apart(one: Spread, other: Spread) -> bool:
+    enough = min(one.trials, other.trials) >= TRIALS_TO_TELL
+    return enough and (one.low > other.high or other.low > one.high)

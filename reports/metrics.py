@@ -99,6 +99,7 @@ THROUGHPUT = Metric("throughput_per_s", "Throughput", "requests/s", _throughput)
 P50 = _latency("p50", "Latency p50")
 P90 = _latency("p90", "Latency p90")
 P99 = _latency("p99", "Latency p99")
+P999 = _latency("p999", "Latency p99.9")
 CPU = Metric(
     "cpu_us_per_request",
     "CPU per request",
@@ -116,7 +117,7 @@ METRICS = (
     P50,
     P90,
     P99,
-    _latency("p999", "Latency p99.9"),
+    P999,
     _latency("max", "Latency max"),
     CPU,
     Metric(
@@ -161,3 +162,6 @@ METRICS = (
     Metric("ready_s", "Ready after", "s", lambda t: t.sample.ready_seconds),
     Metric("first_answer_s", "First answer after", "s", lambda t: t.sample.first_answer_seconds),
 )
+
+HEADLINES = (THROUGHPUT, P50, P90, P99, P999, CPU, PSS_IDLE, PSS_LOADED)
+"""What a reader compares first; the rest explains it."""

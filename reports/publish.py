@@ -23,8 +23,8 @@ def _quiet(_step: str) -> None:
 def publish(folder: RunFolder, on_step: Callable[[str], None] = _quiet) -> list[Path]:
     """Write everything for `folder` and return the paths, the page last.
 
-    `on_step` is told in a few words how far it has come. StoreError when the run cannot be read or the
-    disk cannot be written.
+    `on_step` is told in a few words how far it has come. StoreError when the run cannot be read
+    or the disk cannot be written.
     """
     run, samples = folder.read()
     warnings = list(folder.warnings)

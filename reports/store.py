@@ -135,7 +135,8 @@ def _append_whole(path: Path, line: bytes) -> None:
                 line = line[file.write(line) :]
             os.fsync(file.fileno())
         except OSError:
-            file.truncate(end)
+            with contextlib.suppress(OSError):  # the first error is the one to tell
+                file.truncate(end)
             raise
 
 

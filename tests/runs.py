@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
@@ -234,12 +235,15 @@ def _troubled(sample: Sample) -> Sample:
     return sample
 
 
-def standard_run(blocks: int = 5) -> tuple[Run, list[Sample]]:
+@cache
+def standard_run(
+    blocks: int = 5, scenarios: Sequence[str] = tuple(SCENARIOS)
+) -> tuple[Run, tuple[Sample, ...]]:
     """Return the whole run described above, its trials in the order in which a run stores them."""
-    samples = [
+    samples = tuple(
         _troubled(make_sample(scenario, model, block))
         for block in range(blocks)
-        for scenario in SCENARIOS
+        for scenario in scenarios
         for model in MODELS
-    ]
-    return make_run(blocks=blocks), samples
+    )
+    return make_run(scenarios=scenarios, blocks=blocks), samples

@@ -1,0 +1,205 @@
+"""Trials brought together into cells, and who leads, on figures computed by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reports.cells import Cell, Workload, workloads_of
+from reports.frames import summary_frame, trials_frame
+from reports.histogram import Histogram
+from reports.leaders import QUESTIONS, Leader, leader_of
+from reports.metrics import METRICS
+from reports.record import Sample
+from tests.runs import failed, make_run, make_sample, starved, with_resets
+
+MS = 1_000_000
+
+
+def hand_made(model: str = "thread", block: int = 0, *, requests: int = 1000) -> Sample:
+    """Return a trial whose figures can be worked out in the head."""
+    return replace(
+        make_sample("echo", model, block),
+        connections=4,
+        seconds=0.5,
+        requests=requests,
+        answered=Histogram.of([MS] * 1000).encode(),
+        requests_per_connection=[300, 300, 300, 100],
+        server_user_seconds=0.01,
+        server_system_seconds=0.03,
+        voluntary_switches=2500,
+        minor_faults=250,
+        pss_idle_bytes=8 * 2**20,
+        pss_loaded_bytes=12 * 2**20,
+        generator_cpu_seconds=0.2,
+    )
+
+
+def only_cell(*samples: Sample) -> Cell:
+    (workload,) = workloads_of(make_run(), samples)
+    (cell,) = workload.cells
+    return cell
+
+
+def only_workload(*samples: Sample) -> Workload:
+    (workload,) = workloads_of(make_run(), samples)
+    return workload
+
+
+def test_the_figures_of_a_trial_are_those_worked_out_by_hand() -> None:
+    row = trials_frame([hand_made()]).iloc[0]
+    expected = {
+        "throughput_per_s": 2000,
+        "latency_mean_us": 1000,
+        "latency_p50_us": 1000,
+        "latency_p99_us": 1000,
+        "cpu_us_per_request": 40,
+        "cpu_user_us_per_request": 10,
+        "pss_idle_mib": 8,
+        "pss_loaded_mib": 12,
+        "pss_kib_per_connection": 1024,
+        "voluntary_switches_per_request": 2.5,
+        "minor_faults_per_request": 0.25,
+        "jain": 1000**2 / (4 * 280_000),
+        "generator_cpu_share": 0.4,
+        "served": 4,
+        "errors": 0,
+    }
+    assert {name: row[name] for name in expected} == pytest.approx(expected, rel=1e-3)
+    assert not row["latency_p99_us_at_least"]
+
+
+def test_a_cell_has_the_median_of_its_trials_and_their_range() -> None:
+    spread = only_cell(
+        *(hand_made(block=block, requests=n) for block, n in enumerate((900, 1000, 1400)))
+    ).figures["throughput_per_s"]
+    assert (spread.value, spread.low, spread.high, spread.trials) == (2000, 1800, 2800, 3)
+
+
+def test_percentiles_of_a_cell_come_from_merged_histograms_and_are_no_averages() -> None:
+    fast = replace(hand_made(), answered=Histogram.of([MS] * 900).encode())
+    slow = replace(hand_made(block=1), answered=Histogram.of([9 * MS] * 100).encode())
+    figures = only_cell(fast, slow).figures
+    assert figures["latency_p50_us"].value == pytest.approx(1000, rel=1e-3)
+    assert figures["latency_p99_us"].value == pytest.approx(9000, rel=1e-3)
+    assert figures["latency_p50_us"].high == pytest.approx(9000, rel=1e-3)
+
+
+def test_a_percentile_that_only_the_trials_together_support_has_no_range() -> None:
+    half = Histogram.of([MS] * 500).encode()
+    cell = only_cell(*(replace(hand_made(block=b), answered=half) for b in range(2)))
+    assert cell.figures["latency_p99_us"].trials == 0
+    assert "latency_p999_us" not in cell.figures
+
+
+def test_a_percentile_among_unanswered_requests_is_a_lower_bound() -> None:
+    ages = Histogram.of([2_000 * MS] * 50).encode()
+    cell = only_cell(replace(hand_made(), unanswered=ages))
+    assert not cell.figures["latency_p50_us"].at_least
+    assert cell.figures["latency_p99_us"].at_least
+    row = summary_frame([only_workload(replace(hand_made(), unanswered=ages))]).iloc[0]
+    assert row["latency_p99_us_at_least"]
+    assert not row["latency_p50_us_at_least"]
+
+
+def test_failed_trials_count_as_failures_and_not_in_the_figures() -> None:
+    cell = only_cell(hand_made(), failed(hand_made(block=1), "it died\nTraceback"))
+    assert cell.figures["throughput_per_s"].trials == 1
+    assert cell.failures == ("it died\nTraceback",)
+    assert cell.notes == ["failed 1 of 2: it died"]
+    assert not cell.ranked
+
+
+@pytest.mark.parametrize(
+    ("sample", "notes"),
+    [
+        (make_sample(), []),
+        (starved(make_sample()), ["1 of 64 served"]),
+        (with_resets(make_sample(), 3), ["3 reset"]),
+        (failed(make_sample(), "no ready line"), ["failed: no ready line"]),
+    ],
+    ids=["good", "starved", "reset", "failed"],
+)
+def test_what_is_wrong_with_a_cell_is_noted_and_keeps_it_from_being_ranked(
+    sample: Sample, notes: list[str]
+) -> None:
+    cell = only_cell(sample)
+    assert cell.notes == notes
+    assert cell.ranked == (not notes)
+
+
+def test_a_busy_generator_is_noted() -> None:
+    cell = only_cell(replace(hand_made(), generator_cpu_seconds=0.48))
+    assert cell.notes == ["generator 96% busy"]
+
+
+def test_errors_are_summed_by_kind_with_their_zeros() -> None:
+    cell = only_cell(with_resets(make_sample(), 2), with_resets(make_sample(block=1), 3))
+    assert cell.errors["reset"] == 5
+    assert cell.errors["refused"] == 0
+
+
+def test_scenarios_levels_and_models_stand_in_the_runs_order_however_they_were_stored() -> None:
+    samples = [
+        make_sample("wait", "thread"),
+        replace(make_sample("echo", "asyncio"), connections=256, level="256 connections"),
+        make_sample("echo", "asyncio"),
+        make_sample("echo", "serial"),
+    ]
+    listed = [(w.scenario, w.load.connections) for w in workloads_of(make_run(), samples)]
+    assert listed == [("echo", 64), ("echo", 256), ("wait", 64)]
+    assert [cell.model for cell in workloads_of(make_run(), samples)[0].cells] == [
+        "serial",
+        "asyncio",
+    ]
+
+
+def test_the_ranking_is_by_throughput_with_unranked_cells_last() -> None:
+    workload = only_workload(
+        starved(hand_made("serial", requests=5000)),
+        hand_made("thread", requests=1000),
+        hand_made("asyncio", requests=2000),
+    )
+    assert [cell.model for cell in workload.ranking] == ["asyncio", "thread", "serial"]
+
+
+def test_the_summary_has_a_row_per_cell_and_units_in_the_names() -> None:
+    frame = summary_frame([only_workload(hand_made(), with_resets(hand_made("asyncio"), 2))])
+    assert frame["model"].tolist() == ["thread", "asyncio"]
+    assert frame["errors_reset"].tolist() == [0, 2]
+    assert frame["notes"].tolist() == ["", "2 reset"]
+    for metric in METRICS:
+        assert {metric.name, f"{metric.name}_low", f"{metric.name}_high"} <= set(frame.columns)
+
+
+def leader(*samples: Sample) -> Leader:
+    found = leader_of(only_workload(*samples), QUESTIONS[0])
+    assert found is not None
+    return found
+
+
+def five(model: str, *requests: int) -> list[Sample]:
+    return [hand_made(model, block, requests=n) for block, n in enumerate(requests)]
+
+
+def test_a_leader_whose_range_clears_all_others_is_told_apart() -> None:
+    found = leader(*five("thread", 10, 11, 12, 13, 14), *five("asyncio", 5, 6, 7, 8, 9))
+    assert (found.cell.model, found.level_with, found.told) == ("thread", (), True)
+
+
+def test_models_whose_ranges_overlap_are_not_told_apart() -> None:
+    found = leader(*five("thread", 10, 11, 12, 13, 14), *five("asyncio", 6, 7, 8, 9, 10))
+    assert [cell.model for cell in found.level_with] == ["asyncio"]
+
+
+def test_with_fewer_than_five_trials_no_difference_is_claimed() -> None:
+    found = leader(*five("thread", 1000), *five("asyncio", 10))
+    assert not found.told
+    assert [cell.model for cell in found.level_with] == ["asyncio"]
+
+
+def test_an_unranked_cell_never_leads() -> None:
+    found = leader(*map(starved, five("serial", 9000)), *five("thread", 10))
+    assert found.cell.model == "thread"
+    assert leader_of(only_workload(starved(hand_made())), QUESTIONS[0]) is None

@@ -1,0 +1,174 @@
+"""Charts: what is drawn says what it is, when, on what, and what went wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.cells import workloads_of
+from reports.chart_percentiles import curve_of
+from reports.chart_timeline import track_of
+from reports.charts import Chart, charts_of, slug
+from reports.histogram import Histogram
+from reports.record import Sample
+from reports.style import MODELS as STYLES
+from reports.style import spread_apart, style_of
+from tests.runs import MODELS, SCENARIOS, failed, make_run, make_sample, standard_run, starved
+
+SHOWN = ("echo", "churn", "bulk")
+
+
+def drawn(*samples: Sample) -> dict[str, Chart]:
+    run = make_run()
+    return {chart.name: chart for chart in charts_of(run, workloads_of(run, samples))}
+
+
+def words(chart: Chart) -> str:
+    """Return all text of a chart, in one line."""
+    found = re.findall(rb"<text[^>]*>(.*?)</text>", chart.images["svg"], re.DOTALL)
+    return " ".join(text.decode() for text in found)
+
+
+@pytest.fixture(scope="module")
+def charts() -> Mapping[str, Chart]:
+    return drawn(*standard_run(2, SHOWN)[1])
+
+
+def test_every_workload_has_its_three_charts_in_both_formats(charts: Mapping[str, Chart]) -> None:
+    expected = [
+        slug(name, SCENARIOS[name].level, kind)
+        for name in SHOWN
+        for kind in ("overview", "percentiles", "timeline")
+    ]
+    assert list(charts) == expected
+    for chart in charts.values():
+        assert chart.images["png"].startswith(b"\x89PNG")
+        assert chart.images["svg"].startswith(b"<?xml")
+
+
+def test_a_chart_names_scenario_level_date_python_cpu_and_placement(
+    charts: Mapping[str, Chart],
+) -> None:
+    for chart in charts.values():
+        text = words(chart)
+        assert f"{chart.scenario}: {chart.level}" in text
+        for fact in ("2026-11-23", "CPython 3.11.2", "AMD EPYC 7B13", "placement split"):
+            assert fact in text
+
+
+def test_axes_have_units(charts: Mapping[str, Chart]) -> None:
+    text = words(charts["echo-64-connections-1-kib-overview"])
+    for unit in ("requests/s", "CPU per request, us", "MiB", "3 ms"):
+        assert unit in text
+
+
+def test_every_model_stands_in_the_overview_of_every_workload(charts: Mapping[str, Chart]) -> None:
+    for name, chart in charts.items():
+        if name.endswith("overview"):
+            assert all(f">{model}<" in chart.images["svg"].decode() for model in MODELS)
+
+
+@pytest.mark.parametrize(
+    ("chart", "note"),
+    [
+        ("echo-64-connections-1-kib-overview", "1 of 64 served"),
+        ("echo-64-connections-1-kib-percentiles", "serial, at least (1 of 64 served)"),
+        ("echo-64-connections-1-kib-timeline", "1 of 64 served"),
+        ("churn-16-connections-1-request-each-64-b-overview", "6 reset"),
+        ("bulk-8-connections-256-kib-overview", "failed: the server gave no"),
+    ],
+)
+def test_what_went_wrong_is_written_on_the_chart(
+    charts: Mapping[str, Chart], chart: str, note: str
+) -> None:
+    assert note in words(charts[chart])
+
+
+def test_the_same_figures_give_the_same_bytes(charts: Mapping[str, Chart]) -> None:
+    samples = [sample for sample in standard_run(2, SHOWN)[1] if sample.scenario == "churn"]
+    for name, chart in drawn(*samples).items():
+        assert chart.images == charts[name].images
+
+
+def test_a_run_with_levels_has_a_chart_against_the_number_of_connections() -> None:
+    base = make_sample()
+    levels = [
+        replace(
+            base, connections=n, level=f"{n} connections, 1 KiB", requests_per_connection=[1] * n
+        )
+        for n in (8, 64, 256)
+    ]
+    chart = drawn(*levels)["echo-1-kib-scaling"]
+    assert ">256<" in chart.images["svg"].decode()
+    assert "echo: 1 KiB: by number of connections" in words(chart)
+    assert "echo-1-kib-scaling" not in drawn(base, replace(base, level="64 connections, 64 B"))
+
+
+def test_of_failed_trials_only_the_overview_is_drawn() -> None:
+    charts = drawn(failed(make_sample(), "it died"))
+    assert list(charts) == ["echo-64-connections-1-kib-overview"]
+    assert "failed: it died" in words(charts["echo-64-connections-1-kib-overview"])
+
+
+def test_one_starved_trial_of_one_model_can_be_drawn() -> None:
+    assert len(drawn(starved(make_sample()))) == 3
+
+
+def test_no_two_models_look_alike() -> None:
+    assert set(STYLES) == set(MODELS)
+    assert len({style.colour for style in STYLES.values()}) == len(STYLES)
+    assert len({style.marker for style in STYLES.values()}) == len(STYLES)
+
+
+def test_an_unknown_model_always_looks_the_same() -> None:
+    assert style_of("gevent") == style_of("gevent")
+    assert style_of("gevent").colour not in {style.colour for style in STYLES.values()}
+
+
+@given(st.lists(st.floats(-0.2, 1.2), max_size=12).map(sorted))
+def test_labels_keep_their_order_and_their_distance_and_stay_inside(positions: list[float]) -> None:
+    gap = 0.05
+    moved = spread_apart(positions, gap)
+    assert len(moved) == len(positions)
+    assert all(after - before >= gap - 1e-9 for before, after in pairwise(moved))
+    assert all(-1e-9 <= position <= 1 + 1e-9 for position in moved)
+
+
+def test_labels_that_are_apart_already_stay_where_they_are() -> None:
+    assert spread_apart([0.1, 0.5, 0.9], 0.05) == pytest.approx([0.1, 0.5, 0.9])
+
+
+def test_a_latency_curve_ends_where_ten_samples_are_left_and_knows_its_bounds() -> None:
+    curve = curve_of(Histogram.of(range(1, 1000)), Histogram.of([1500]))
+    assert curve is not None
+    assert curve.nines[-1] == pytest.approx(100)  # p99 of 1,000 samples
+    assert curve.bound_from == len(curve.nines)
+    bounded = curve_of(Histogram.of(range(1, 951)), Histogram.of([1500] * 50))
+    assert bounded is not None
+    assert curve_of(Histogram.of([1] * 19), Histogram()) is None
+    assert bounded.latency_us[bounded.bound_from] == 1.5
+    assert bounded.latency_us[bounded.bound_from - 1] < 1
+
+
+def test_the_time_axis_shows_the_median_trial_and_a_short_last_interval() -> None:
+    samples = [
+        replace(
+            make_sample(block=block), requests=requests, seconds=0.25, interval_seconds=0.1,
+            interval_requests=[requests, requests, requests],
+            interval_latencies=[Histogram.of([1000] * 10).encode()] * 3,
+        )
+        for block, requests in enumerate((100, 900, 500))
+    ]  # fmt: skip
+    (workload,) = workloads_of(make_run(), samples)
+    track = track_of(workload.cells[0])
+    assert track is not None
+    assert track.per_second.tolist() == pytest.approx([5000, 5000, 10_000])
+    assert track.seconds.tolist() == pytest.approx([0.05, 0.15, 0.225])
+    assert np.isnan(track.latency_us[50.0]).all()  # ten samples leave five above

@@ -1,0 +1,193 @@
+"""A run made readable: the files, and the page that opens offline."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from reports.html import experiments_of, machine_facts
+from reports.publish import publish
+from reports.record import Run, Sample
+from reports.store import FILE, RunFolder, Store, StoreError
+from tests.runs import failed, make_run, make_sample, standard_run
+
+EXPERIMENTS = {
+    "benchmarks": [
+        {
+            "group": "one round trip",
+            "name": "test_round_trip[thread]",
+            "param": "thread",
+            "stats": {"median": 1.234e-4, "iqr": 2e-6, "rounds": 50},
+        }
+    ]
+}
+
+
+def stored(at: Path, run: Run, samples: Sequence[Sample]) -> RunFolder:
+    folder = Store(at / "runs").create(run)
+    for sample in samples:
+        folder.append(sample)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    folder = stored(
+        tmp_path_factory.mktemp("published"), *standard_run(2, ("echo", "churn", "bulk"))
+    )
+    (folder.path / "experiments.json").write_text(json.dumps(EXPERIMENTS))
+    publish(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder: RunFolder) -> str:
+    return (folder.path / "report.html").read_text(encoding="utf-8")
+
+
+class Links(HTMLParser):
+    """Collects what a page refers to, and the ids that it has."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.ids: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.targets += [value or "" for name, value in attrs if name in {"src", "href", "srcset"}]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+
+
+def test_the_page_asks_for_nothing_from_outside(page: str) -> None:
+    links = Links(page)
+    assert links.targets
+    assert all(target.startswith(("#", "data:")) for target in links.targets)
+    assert not links.tags & {"script", "iframe", "object", "embed"}
+    assert not re.search(r"@import|url\(", page)
+
+
+def test_every_anchor_leads_somewhere_and_ids_are_unique(page: str) -> None:
+    links = Links(page)
+    anchors = {target[1:] for target in links.targets if target.startswith("#")}
+    assert anchors <= set(links.ids)
+    assert len(links.ids) == len(set(links.ids))
+
+
+def test_the_summary_stands_first_and_the_rest_follows(page: str) -> None:
+    headings = re.findall(r"<h2>\s*([^<\n]+)", page)
+    assert [heading.strip() for heading in headings] == [
+        "Which model for which workload",
+        "echo",
+        "churn",
+        "bulk",
+        "Experiments",
+        "Errors and failures",
+        "The machine",
+        "The method",
+    ]
+
+
+def test_the_page_says_when_on_what_and_what_went_wrong(page: str) -> None:
+    for words in (
+        "2026-11-23 18:30 UTC", "AMD EPYC 7B13", "CPython 3.11.2", "1 of 64 served", "6 reset",
+        "the server gave no ready line within 10 s", "126 unfinished", "123 us", "94%",
+    ):  # fmt: skip
+        assert words in page
+
+
+def test_two_blocks_are_too_few_to_tell_models_apart(page: str) -> None:
+    assert "too few trials to tell" in page
+
+
+def test_all_charts_are_inside_the_page_and_in_their_folder(folder: RunFolder, page: str) -> None:
+    assert page.count("data:image/svg+xml;base64,") == 9
+    assert len(list((folder.path / "charts").glob("*.png"))) == 9
+    assert len(list((folder.path / "charts").glob("*.svg"))) == 9
+
+
+def test_the_summary_file_reads_back_with_a_row_per_cell(folder: RunFolder) -> None:
+    frame = pd.read_csv(folder.path / "summary.csv")
+    assert len(frame) == 3 * 8
+    assert frame["throughput_per_s"].notna().sum() == 3 * 8 - 1  # one model never started
+
+
+def test_text_from_a_server_cannot_become_markup(tmp_path: Path) -> None:
+    run = make_run(["thread"], ["echo"])
+    folder = stored(tmp_path, run, [failed(make_sample(), "<script>alert(1)</script>")])
+    publish(folder)
+    page = (folder.path / "report.html").read_text(encoding="utf-8")
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_publishing_again_writes_the_same_and_removes_what_no_longer_belongs(
+    tmp_path: Path,
+) -> None:
+    folder = stored(tmp_path, make_run(), [make_sample()])
+    first = {path: path.read_bytes() for path in publish(folder)}
+    stale = folder.path / "charts" / "gone-overview.png"
+    stale.write_bytes(b"")
+    second = {path: path.read_bytes() for path in publish(folder)}
+    assert first == second
+    assert not stale.exists()
+
+
+def test_a_run_cut_short_is_published_with_a_warning(tmp_path: Path) -> None:
+    folder = stored(tmp_path, make_run(), [make_sample()])
+    with (folder.path / FILE).open("a") as file:
+        file.write('{"type": "sam')
+    publish(folder)
+    assert "ends in half a line" in (folder.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_without_trials_is_published_and_says_so(tmp_path: Path) -> None:
+    steps: list[str] = []
+    paths = publish(stored(tmp_path, make_run(), []), steps.append)
+    assert [path.name for path in paths] == ["summary.csv", "report.html"]
+    assert "No trial of this run was finished" in paths[-1].read_text(encoding="utf-8")
+    assert steps == ["wrote summary.csv", "wrote report.html"]
+
+
+def test_a_broken_histogram_is_a_sentence(tmp_path: Path) -> None:
+    values = make_sample().to_json() | {"answered": "broken"}
+    folder = stored(tmp_path, make_run(), [Sample.from_json(values)])
+    with pytest.raises(StoreError, match="histogram that cannot be read"):
+        publish(folder)
+
+
+def test_experiments_of_another_kind_are_a_sentence(tmp_path: Path) -> None:
+    folder = stored(tmp_path, make_run(), [])
+    (folder.path / "experiments.json").write_text('{"benchmarks": [1]}')
+    with pytest.raises(StoreError, match="not the JSON of pytest-benchmark"):
+        publish(folder)
+
+
+def test_a_disk_that_refuses_is_a_sentence(tmp_path: Path) -> None:
+    folder = stored(tmp_path, make_run(), [])
+    (folder.path / "report.html").mkdir()
+    with pytest.raises(StoreError, match=r"cannot write the report into .*: Is a directory"):
+        publish(folder)
+
+
+def test_experiments_are_read_with_their_unit() -> None:
+    (row,) = experiments_of(json.dumps(EXPERIMENTS))
+    assert (row.group, row.name, row.median, row.rounds) == (
+        "one round trip",
+        "thread",
+        "123 us",
+        50,
+    )
+
+
+def test_facts_of_the_machine_are_in_words_and_unknown_ones_are_kept() -> None:
+    facts = dict(machine_facts({"gil": True, "memory_bytes": 8 * 2**30, "colour": "grey"}))
+    assert facts == {"GIL": "yes", "Memory": "8.00 GiB", "colour": "grey"}

@@ -1,0 +1,78 @@
+"""The terminal summary, and figures in words."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from reports import units
+from reports.text import summary_table
+from tests.runs import make_run, standard_run
+
+
+def printed(width: int, *, empty: bool = False, color: bool = False) -> str:
+    file = io.StringIO()
+    run, samples = (make_run(), ()) if empty else standard_run(blocks=2)
+    console = Console(file=file, width=width, force_terminal=color)
+    console.print(summary_table(run, samples))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_summary_fits_its_terminal_and_cuts_no_figure(width: int) -> None:
+    text = printed(width)
+    assert max(map(len, text.splitlines())) <= width
+    for model in ("socketserver", "process-pool", "thread-pool"):
+        assert model in text
+
+
+def test_a_wide_terminal_shows_the_range_of_the_trials() -> None:
+    assert "trials" in printed(120).splitlines()[2]
+    assert "trials" not in printed(80).splitlines()[2]
+
+
+def test_what_went_wrong_is_said_beside_the_model() -> None:
+    text = printed(120)
+    for note in ("1 of 64 served", "6 reset", "failed: the server gave no"):
+        assert note in text
+
+
+def test_the_best_is_bold_and_a_starved_cell_is_not_the_best() -> None:
+    lines = printed(120, color=True).splitlines()
+    bold = "\x1b[1;32m"
+    assert any(bold in line and "coroutine" in line for line in lines)
+    assert not [line for line in lines if bold in line and "1 of 64 served" in line]
+
+
+def test_a_run_without_trials_is_said_in_a_sentence() -> None:
+    assert "No trial was finished" in printed(80, empty=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0, "0"), (0.03123, "0.0312"), (4.1, "4.10"), (9.996, "10.0"), (99.96, "100"),
+        (82_134.4, "82,134"), (-1.5, "-1.50"), (float("nan"), units.MISSING),
+    ],
+)  # fmt: skip
+def test_a_number_has_three_significant_digits(value: float, words: str) -> None:
+    assert units.number(value) == words
+
+
+@pytest.mark.parametrize(
+    ("value_us", "words"),
+    [(0.5, "0.500 us"), (812, "812 us"), (999.9, "1.00 ms"), (1240, "1.24 ms"), (3.1e6, "3.10 s")],
+)
+def test_a_duration_is_in_the_unit_that_suits_it(value_us: float, words: str) -> None:
+    assert units.duration(value_us) == words
+
+
+@given(st.floats(1e-6, 1e9))
+def test_a_number_in_words_is_within_half_a_percent_and_has_no_exponent(value: float) -> None:
+    words = units.number(value)
+    assert "e" not in words
+    assert float(words.replace(",", "")) == pytest.approx(value, rel=0.0051)
