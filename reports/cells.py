@@ -96,7 +96,10 @@ class Cell:
         spread = self.figures.get(metric.name)
         if spread is None or spread.trials < 2:
             return ""
-        return f"{metric.write(spread.low)} {DASH} {metric.write(spread.high)}"
+        low, high = metric.write(spread.low), metric.write(spread.high)
+        figure, _, unit = low.partition(" ")
+        # A unit that both ends have is said once: 1.1 to 1.4 ms.
+        return f"{figure if unit and high.endswith(f' {unit}') else low} {DASH} {high}"
 
 
 @dataclass(frozen=True, slots=True)

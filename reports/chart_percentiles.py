@@ -93,10 +93,14 @@ def _draw(axes: Axes, cell: Cell, curve: Curve) -> tuple[float, float, str, str]
         curve.nines[bound], curve.latency_us[bound], color=style.colour, linestyle=(0, (0.8, 2.2)),
         linewidth=1.6,
     )  # fmt: skip
+    end = float(curve.nines[-1]), float(curve.latency_us[-1])
+    axes.plot(
+        *end, color=style.colour, marker=style.marker, markersize=6.5, markeredgecolor="white"
+    )
     words = cell.model + ", at least" * (curve.bound_from < STEPS)
     if cell.notes:
         words += f" ({shortened(cell.notes[0], NOTE_LETTERS)})"
-    return float(curve.nines[-1]), float(curve.latency_us[-1]), words, style.colour
+    return *end, words, style.colour
 
 
 def _nines(percentile: float) -> float:

@@ -42,7 +42,7 @@ class ModelStyle(NamedTuple):
 
 
 MODELS = {
-    "serial": ModelStyle("#000000", "o", "-"),
+    "serial": ModelStyle("#3c3c3c", "o", "-"),
     "thread": ModelStyle("#0072b2", "s", "-"),
     "process": ModelStyle("#d55e00", "^", "-"),
     "socketserver": ModelStyle("#56b4e9", "D", (0, (5, 1.5))),
@@ -191,7 +191,12 @@ def label_ends(
             textcoords="axes fraction",
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8, "relpos": (0, 0.5)},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": pale(colour, 0.5),
+                "linewidth": 0.6,
+                "relpos": (0, 0.5),
+            },
         )
 
 
