@@ -103,9 +103,13 @@ class Server:
 
     def wait_until_answering(self) -> None:
         """Wait for the ready line, then make one ECHO; times both. ServerDied when either fails."""
-        ready = json.loads(self._first_line())
+        line = self._first_line()
         self.ready_seconds = time.monotonic() - self._started
-        self.host, self.port = ready["host"], ready["port"]
+        try:
+            ready = json.loads(line)
+            self.host, self.port = ready["host"], ready["port"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ServerDied(self._with_last_words(f"no ready line: {line!r}")) from error
         try:
             with Probe(self.host, self.port) as probe:
                 probe.echo(b"ready?")

@@ -89,9 +89,11 @@ class Bar:
     def finished(self, sample: Sample) -> None:
         """Move the bar by one trial."""
         self._clock.step()
-        if sample.failure:
-            self._progress.console.print(failure(sample), style="red", markup=False)
         description = f"{sample.scenario} {sample.model}"
+        if sample.failure:
+            self._progress.console.print(
+                f"{description} failed: {sample.failure}", style="red", markup=False
+            )
         self._progress.update(
             self._task, advance=1, description=description, left=self._clock.left(), refresh=True
         )
@@ -120,14 +122,9 @@ class Lines:
         self._clock.step()
         width = len(str(self._clock.trials))
         rate = sample.requests / sample.seconds if sample.seconds else 0.0
-        outcome = failure(sample) if sample.failure else f"{rate:>9,.0f} requests/s"
+        outcome = f"failed: {sample.failure}" if sample.failure else f"{rate:>9,.0f} requests/s"
         line = (
             f"{self._clock.done:{width}}/{self._clock.trials}  {sample.scenario:9}"
             f" {sample.model:13} {outcome}  {self._clock.left()}"
         )
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def failure(sample: Sample) -> str:
-    """Say that a trial failed, and why."""
-    return f"{sample.scenario} {sample.model} failed: {sample.failure}"

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from bench import meter
@@ -23,7 +24,12 @@ SHORT = ("--profile", "quick", "--window", "0.05", "--blocks", "1")
 
 def bench(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*BENCH, *words], capture_output=True, text=True, check=False, timeout=60, cwd=cwd
+        [*BENCH, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,  # the machine may be busy
+        cwd=cwd,
     )
 
 
@@ -135,7 +141,6 @@ def test_an_unreadable_run_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_one_sentence(results: Path, tmp_path: Path) -> None:
-    """Read: the place where the results would go is a file that has no room."""
     run = Store(results).open().path
     copy = tmp_path / "runs" / run.name
     copy.mkdir(parents=True)
@@ -152,6 +157,7 @@ def test_an_interrupted_run_reports_what_was_finished_and_leaves_nothing(tmp_pat
     with start(*words, "--results", str(tmp_path / "runs")) as process:
         assert process.stdout is not None
         until(process, "1/")
+        server = server_of(process.pid)
         members = meter.running(process.pid)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
@@ -160,8 +166,8 @@ def test_an_interrupted_run_reports_what_was_finished_and_leaves_nothing(tmp_pat
     folder = Store(tmp_path / "runs").open()
     assert len(folder.read()[1]) >= 1
     assert (folder.path / "report.html").is_file()
-    assert process.pid in members
-    assert [pid for pid in members if pid in meter.running(process.pid)] == []
+    assert {process.pid, server} <= set(members)
+    assert [pid for pid in members if still_runs(pid)] == []
 
 
 def test_a_server_killed_in_mid_run_fails_its_trial_and_the_exit_code_says_so(
@@ -177,6 +183,13 @@ def test_a_server_killed_in_mid_run_fails_its_trial_and_the_exit_code_says_so(
     assert "1 of 2 trials failed" in output
     samples = Store(tmp_path / "runs").open().read()[1]
     assert sorted(bool(sample.failure) for sample in samples) == [False, True]
+
+
+def still_runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def until(process: subprocess.Popen[str], text: str) -> None:

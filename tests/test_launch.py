@@ -19,6 +19,12 @@ from servers.catalog import MODELS, find
 CPUS = sorted(os.sched_getaffinity(0))
 READY = 'print(\'{"ready": true, "host": "127.0.0.1", "port": 1}\', flush=True)\n'
 
+# Blocked before the ready line and then waited for: a handler could be run just before the script
+# goes to sleep, and not end it.
+UNTIL_SIGTERM = (
+    "signal.pthread_sigmask(signal.SIG_BLOCK, [15])\n" + READY + "signal.sigwait([15])\n"
+)
+
 Scripted = Callable[[str], Server]
 
 
@@ -97,6 +103,11 @@ def test_a_server_that_is_never_ready_is_given_up_and_stopped(
     assert meter.running(server.pid) == []
 
 
+def test_a_server_that_says_something_else_first_is_not_ready(scripted: Scripted) -> None:
+    with pytest.raises(ServerDied, match="no ready line: b'hello"):
+        live(scripted("print('hello', flush=True); sys.stdin.read()"))
+
+
 def test_a_server_that_is_not_where_it_says_has_no_first_answer(scripted: Scripted) -> None:
     with pytest.raises(ServerDied, match=r"no first answer: .*refused"):
         live(scripted(READY + "sys.stdin.read()"))
@@ -131,19 +142,15 @@ def test_a_server_that_ignores_sigterm_is_killed_and_reported(
 
 
 def test_a_server_that_ends_on_sigterm_with_a_failure_is_reported(scripted: Scripted) -> None:
-    rude = "signal.signal(15, lambda *_: sys.exit('cannot'))\n" + READY + "time.sleep(60)"
     with pytest.raises(ServerDied, match=r"(?s)SIGTERM ended the server with exit code 1.*cannot"):
-        start_and_stop(scripted(rude))
+        start_and_stop(scripted(UNTIL_SIGTERM + "sys.exit('cannot')"))
 
 
 def test_a_process_that_a_server_leaves_behind_is_killed_and_reported(
     scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launch, "GROUP_SECONDS", 0.05)
-    server = scripted(
-        "if not os.fork(): time.sleep(60)\n"
-        "signal.signal(15, lambda *_: os._exit(0))\n" + READY + "time.sleep(60)"
-    )
+    server = scripted("if not os.fork(): time.sleep(60)\n" + UNTIL_SIGTERM)
     with pytest.raises(ServerDied, match="left 1 of its processes behind"):
         start_and_stop(server)
     assert meter.running(server.pid) == []
