@@ -29,6 +29,7 @@ from servers import catalog
 
 READY_SECONDS = 20.0
 STOP_SECONDS = 3.0
+REPEAT_SECONDS = 0.25  # between one SIGTERM and the next
 GROUP_SECONDS = 0.5  # for children that end because their parent has
 LAST_LINES = 8
 
@@ -163,12 +164,21 @@ class Server:
         return next((self._with_last_words(trouble) for true, trouble in troubles if true), "")
 
     def _wait_for_end(self) -> bool:
-        """Wait for the server's end, without subprocess's polling; False when it takes too long."""
+        """Wait for the server's end, without subprocess's polling; False when it takes too long.
+
+        SIGTERM is repeated: one that arrives in the moment before a server goes to sleep in a
+        system call is acted on only when that call returns, and the next one makes it return.
+        """
         if self._process.returncode is not None:
             return True
+        deadline = time.monotonic() + STOP_SECONDS
         descriptor = os.pidfd_open(self.pid)
         try:
-            return bool(select.select([descriptor], [], [], STOP_SECONDS)[0])
+            while not select.select([descriptor], [], [], REPEAT_SECONDS)[0]:
+                if time.monotonic() > deadline:
+                    return False
+                self._process.terminate()
+            return True
         finally:
             os.close(descriptor)
 

@@ -141,6 +141,15 @@ def test_a_server_that_ignores_sigterm_is_killed_and_reported(
     assert meter.running(server.pid) == []
 
 
+def test_a_server_that_misses_a_sigterm_gets_another(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "REPEAT_SECONDS", 0.05)
+    server = scripted(UNTIL_SIGTERM + "signal.sigwait([15])")
+    start_and_stop(server)
+    assert meter.running(server.pid) == []
+
+
 def test_a_server_that_ends_on_sigterm_with_a_failure_is_reported(scripted: Scripted) -> None:
     with pytest.raises(ServerDied, match=r"(?s)SIGTERM ended the server with exit code 1.*cannot"):
         start_and_stop(scripted(UNTIL_SIGTERM + "sys.exit('cannot')"))
