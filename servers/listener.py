@@ -92,22 +92,28 @@ class Listener(socket.socket):
             return EXHAUSTED_PAUSE_SECONDS
         raise error
 
-    def stop_on_signals(self) -> None:
-        """From now on, let SIGTERM and SIGINT end the serving."""
+    def stop_on_signals(self, stop: Callable[[], object] | None = None) -> None:
+        """From now on, let SIGTERM and SIGINT end the serving.
+
+        `stop` stands in for `self.stop` where that must not happen between any two instructions.
+        """
+
+        def handle(*_: object) -> None:
+            if not signal.getitimer(signal.ITIMER_REAL)[0]:  # a second signal extends nothing
+                signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
+            (stop or self.stop)()
+
+        signal.signal(signal.SIGALRM, lambda *_: self._end_now())
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop())
+            signal.signal(number, handle)
 
     def stop(self) -> None:
-        """Let everything that is open come to its end, within the grace."""
-        if self.stopping:
-            return
+        """Let everything that is open come to its end."""
         self.stopping = True
         shut(self, socket.SHUT_RDWR)
         for connection in self._open_connections():
             shut(connection, socket.SHUT_RD)
         self._signal_children(signal.SIGTERM)
-        signal.signal(signal.SIGALRM, lambda *_: self._end_now())
-        signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
 
     def _end_now(self) -> None:
         self._signal_children(signal.SIGKILL)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from asyncio import StreamReader, StreamWriter
+from functools import partial
 
 from servers.blocking import DRAIN_SECONDS, RECEIVE_BYTES
 
@@ -30,8 +30,9 @@ async def serve_connections(
         await converse(reader, writer, service.session())
 
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    loop = asyncio.get_running_loop()
+    # Not loop.add_signal_handler(): a busy loop would not even begin to count the grace.
+    listener.stop_on_signals(partial(loop.call_soon_threadsafe, stop.set))
     server = await asyncio.start_server(serve_one, sock=listener, backlog=listener.backlog)
     ready()
     await stop.wait()

@@ -1,0 +1,125 @@
+"""Fixtures shared by all tests: real server processes, ended and looked after."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from bench import meter
+from tests.peer import Peer
+
+ROOT = Path(__file__).parents[1]
+DEADLINE_SECONDS = 15.0
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    """Return whether `condition` comes true before the deadline."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+class ServerProcess:
+    """A server in a session of its own, as bench starts it."""
+
+    def __init__(self, model: str, *arguments: str) -> None:
+        self.model = model
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `close`
+        self.process = subprocess.Popen(
+            [sys.executable, "-S", "-m", "servers", model, "--watch-stdin", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            start_new_session=True,
+        )
+        self.pid = self.process.pid
+        try:
+            self.ready = json.loads(self._first_line())
+        except BaseException:
+            self.close()
+            raise
+        self.port: int = self.ready["port"]
+
+    def _first_line(self) -> bytes:
+        assert self.process.stdout
+        assert select.select([self.process.stdout], [], [], DEADLINE_SECONDS)[0]
+        return self.process.stdout.readline()
+
+    def peer(self) -> Peer:
+        """Return a new connection to it."""
+        return Peer(self.port)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the server itself."""
+        self.process.send_signal(number)
+
+    def signal_all(self, number: int) -> None:
+        """Send a signal to the whole process group."""
+        os.killpg(self.pid, number)
+
+    def exit_code(self) -> int:
+        """Wait for its end."""
+        return self.process.wait(DEADLINE_SECONDS)
+
+    def children(self) -> list[int]:
+        """Return the process ids of its children that run."""
+        return [pid for pid in meter.running(self.pid) if pid != self.pid]
+
+    def is_gone(self) -> bool:
+        """Wait until nothing of its session runs."""
+        return eventually(lambda: not meter.running(self.pid))
+
+    def complaints(self) -> str:
+        """Return what it has written to its standard error."""
+        self._stderr.seek(0)
+        return self._stderr.read().decode()
+
+    def close(self) -> None:
+        """End what is left of it, by force."""
+        with suppress(ProcessLookupError):
+            self.signal_all(signal.SIGKILL)
+        self.process.wait(DEADLINE_SECONDS)
+        for stream in (self.process.stdin, self.process.stdout, self._stderr):
+            assert stream
+            stream.close()
+
+
+StartServer = Callable[..., ServerProcess]
+
+
+@pytest.fixture(scope="module")
+def start_server() -> Iterator[StartServer]:
+    """Return a function that starts a server: a model's name and further arguments."""
+    started: list[ServerProcess] = []
+
+    def start(model: str, *arguments: str) -> ServerProcess:
+        server = ServerProcess(model, *arguments)
+        started.append(server)
+        return server
+
+    yield start
+    try:
+        for server in started:
+            server.signal(signal.SIGTERM)
+        codes = {server.exit_code() for server in started}
+        assert all(server.is_gone() for server in started)
+        assert codes <= {0, -signal.SIGIO}
+        assert [complaint for server in started if (complaint := server.complaints())] == []
+    finally:
+        for server in started:
+            server.close()

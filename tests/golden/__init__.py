@@ -1,0 +1,30 @@
+"""Bytes that may not change unless WIRE.md does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Exchange(NamedTuple):
+    """A request and how its answer begins, in hex; dots stand for any digit."""
+
+    name: str
+    request: str
+    answer: str
+    extent: str  # "whole", or "begins" where more may follow
+
+    def is_answered_by(self, data: bytes) -> bool:
+        """Say whether `data` is this answer."""
+        wanted = self.answer.replace(" ", "")
+        got = data.hex() if self.extent == "whole" else data.hex()[: len(wanted)]
+        return len(got) == len(wanted) and all(
+            w in (".", g) for w, g in zip(wanted, got, strict=True)
+        )
+
+
+EXCHANGES = [
+    Exchange(*(cell.strip() for cell in line.split("|")))
+    for line in (Path(__file__).parent / "frames.txt").read_text().splitlines()
+    if not line.startswith("#")
+]
