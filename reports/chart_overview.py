@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from reports.cells import Cell, Workload
 from reports.metrics import CPU, P50, P90, P99, PSS_IDLE, PSS_LOADED, THROUGHPUT, Metric
@@ -45,11 +45,15 @@ def overview(run: Run, workload: Workload) -> Figure:
     cells = workload.ranking
     height = TOP_INCHES + BOTTOM_INCHES + ROW_INCHES * len(cells)
     trials = max(len(cell.trials) for cell in cells)
+    shown = (
+        f"medians of {trials} trials, each a dot; latency of all trials together"
+        if trials > 1
+        else "one trial of each model"
+    )
     figure = new_figure(
         height,
         f"{workload.scenario}: {workload.level}",
-        f"{facts(run, workload.load.placement)}  ·  "
-        f"dots: the trials of a model, up to {trials}; bars and figures: their median",
+        f"{facts(run, workload.load.placement)}  ·  {shown}",
     )
     axes = figure.subplots(1, 4, sharey=True, width_ratios=(1, 1.15, 1, 1))
     figure.subplots_adjust(
@@ -96,9 +100,11 @@ def _head(axes: Axes, title: str) -> None:
 
 
 def _zero_based(axes: Axes, cells: Sequence[Cell], metric: Metric) -> None:
-    highest = max((cell.figures[metric.name].high for cell in cells if cell.trials), default=1.0)
-    axes.set_xlim(0, (highest or 1.0) * ROOM_FOR_WORDS)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+    highest = max((cell.figures[metric.name].high for cell in cells), default=0.0) or 1.0
+    axes.set_xlim(0, highest * ROOM_FOR_WORDS)
+    # No tick near the right end, where its label would meet the next panel's zero.
+    ticks = MaxNLocator(4).tick_values(0, highest)
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if tick <= highest * 1.15]))
     axes.xaxis.set_major_formatter(FuncFormatter(thousands))
 
 
@@ -123,11 +129,12 @@ def _bars(axes: Axes, cells: Sequence[Cell], metric: Metric, title: str) -> None
     _zero_based(axes, [c for c in cells if metric.name in c.figures], metric)
 
 
-def _dots(axes: Axes, row: float, cell: Cell, metric: Metric, size: float = 9) -> None:
+def _dots(axes: Axes, row: float, cell: Cell, metric: Metric, size: float = 3.3) -> None:
     values = [value for value in map(metric.of, cell.trials) if value is not None]
-    axes.scatter(
-        values, [row] * len(values), size, INK, linewidths=0.5, edgecolors="white", zorder=4
-    )
+    axes.plot(
+        values, [row] * len(values), "o", color=INK, markersize=size, markeredgecolor="white",
+        markeredgewidth=0.5, zorder=4,
+    )  # fmt: skip
 
 
 def _latencies(axes: Axes, cells: Sequence[Cell]) -> None:
@@ -152,8 +159,8 @@ def _latencies(axes: Axes, cells: Sequence[Cell]) -> None:
                 markerfacecolor="white" if name == P99.name else colour,
             )  # fmt: skip
         for metric in (P50, P99):
-            _dots(axes, row + 0.27, cell, metric, size=5)
-        words = cell.write(P99) if P99.name in spreads else "too few for p99"
+            _dots(axes, row + 0.27, cell, metric, size=2.6)
+        words = cell.write(P99) if P99.name in spreads else "no p99"
         axes.annotate(
             words, (max(values), row), (8, 0), textcoords="offset points", va="center",
             size=8.5, color=INK if P99.name in spreads else GREY,
@@ -180,7 +187,7 @@ def _memory(axes: Axes, cells: Sequence[Cell]) -> None:
         colour = style_of(cell.model).colour
         axes.barh(row, loaded.value, 0.62, color=pale(colour, 0.4 * _strength(cell)))
         axes.barh(row, idle.value, 0.26, color=pale(colour, _strength(cell)))
-        _dots(axes, row + 0.2, cell, PSS_LOADED, size=6)
+        _dots(axes, row + 0.2, cell, PSS_LOADED, size=2.8)
         axes.annotate(
             cell.write(PSS_LOADED), (max(loaded.high, idle.high), row), (6, 0),
             textcoords="offset points", va="center", size=8.5,

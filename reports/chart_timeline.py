@@ -128,7 +128,10 @@ def _head(axes: Axes, cell: Cell) -> None:
         0.04, 1.25, transform=axes.transAxes, marker=style.marker, markersize=7,
         color=style.colour, clip_on=False,
     )  # fmt: skip
-    axes.text(0.12, 1.25, cell.model, transform=axes.transAxes, size=10, va="center")
+    axes.annotate(
+        cell.model, (0.04, 1.25), (8, 0), xycoords="axes fraction", textcoords="offset points",
+        size=10, va="center",
+    )  # fmt: skip
     note = cell.notes[0] if cell.notes else ""
     axes.text(
         0,

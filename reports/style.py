@@ -56,14 +56,16 @@ MODELS = {
 SPARE_COLOURS = ("#332288", "#999933", "#44aa99", "#aa4499", "#661100", "#6699cc", "#117733")
 SPARE_MARKERS = ("h", "p", "<", ">", "d")
 
-TICK_STEPS = (
-    (1,),
-    (1, 3),
-    (1, 2, 5),
-    (1, 1.5, 2, 3, 5, 7),
-    tuple(n / 10 for n in range(10, 100, 5)),
+TICK_STEPS: Sequence[tuple[int, tuple[float, ...]]] = (
+    (3, (1,)),
+    (2, (1,)),
+    (1, (1,)),
+    (1, (1, 3)),
+    (1, (1, 2, 5)),
+    (1, (1, 1.5, 2, 3, 5, 7)),
+    (1, tuple(n / 10 for n in range(10, 100, 5))),
 )
-"""Where a decade of a log axis may have its ticks, from few to many."""
+"""Where a log axis may have its ticks, from few to many: in every which decade, and where in it."""
 
 RC: dict[RcKeyType, Any] = {
     # The generic family: matplotlib takes the first of its list that is installed (it ships DejaVu
@@ -136,10 +138,15 @@ def render(figure: Figure, name: str) -> dict[str, bytes]:
 def log_durations(axis: Axis, low_us: float, high_us: float, wanted: float) -> None:
     """Give a log axis of microseconds its limits and about `wanted` round ticks with their unit."""
     low, high = low_us / 1.25, high_us * 1.25
-    decades = [10.0**d for d in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     choices = [
-        [step * decade for decade in decades for step in steps if low <= step * decade <= high]
-        for steps in TICK_STEPS
+        [
+            step * 10.0**power
+            for power in powers
+            for step in steps
+            if power % every == 0 and low <= step * 10.0**power <= high
+        ]
+        for every, steps in TICK_STEPS
     ]
     axes = axis.axes
     along_x = axis is axes.xaxis

@@ -14,13 +14,9 @@ from statistics import NormalDist
 
 import numpy as np
 
+from clients.load import ERROR_KINDS
 from reports.histogram import Histogram, slot_of
 from reports.record import Run, Sample
-
-ERROR_KINDS = (
-    "refused", "connect_timeout", "reset", "eof", "mismatch", "error_frame", "timeout",
-    "unfinished", "no_descriptors", "no_ports",
-)  # fmt: skip
 
 MACHINE = {
     "cpu": "AMD EPYC 7B13",
