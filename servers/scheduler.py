@@ -26,6 +26,7 @@ import heapq
 import selectors
 import sys
 from collections import deque
+from collections.abc import Callable, Generator
 from functools import partial
 from itertools import count
 from time import monotonic
@@ -34,10 +35,10 @@ from time import monotonic
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Generator
-    from typing import Any
 
-    Task = Generator[Any, None, None]
+Trap = tuple[Callable[..., None], tuple[object, ...]]
+"""What to have the scheduler do: one of its operations, and arguments to follow the task."""
+Task = Generator[Trap, None, None]
 
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE

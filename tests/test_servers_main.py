@@ -1,0 +1,236 @@
+"""A server's command line: what it says, refuses and imports, and that it outlives nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import meter
+from servers.catalog import MODELS, UnknownModel, find
+from servers.protocol import ECHO, ERROR, frame
+from tests.conftest import DEADLINE_SECONDS, StartServer, eventually
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+NAMES = [model.name for model in MODELS]
+
+
+def servers(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        [sys.executable, "-S", "-m", "servers", *arguments],
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+
+
+# The catalogue.
+
+
+def test_the_models_are_in_their_order() -> None:
+    order = "serial thread process socketserver thread-pool process-pool coroutine asyncio"
+    assert " ".join(NAMES) == order
+
+
+def test_every_model_file_is_in_the_catalogue() -> None:
+    files = {path.stem for path in (ROOT / "servers" / "models").glob("[a-z]*.py")}
+    assert {model.module for model in MODELS} == files
+
+
+def test_an_unknown_model_names_the_nearest() -> None:
+    with pytest.raises(UnknownModel, match="did you mean 'thread'") as caught:
+        find("thred")
+    assert caught.value.nearest == "thread"
+
+
+# What it says.
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_ready_line_says_where_and_who(start_server: StartServer, name: str) -> None:
+    server = start_server(name, *(["--workers", "2"] if "pool" in name else []))
+    assert server.ready == {
+        "ready": True,
+        "model": name,
+        "host": "127.0.0.1",
+        "port": server.port,
+        "pid": server.pid,
+    }
+    with server.peer() as peer:
+        assert peer.ask(ECHO, 1, b"hi") == (ECHO + 128, 1, b"hi")
+
+
+def test_the_workers_of_a_pool_run_before_the_ready_line(start_server: StartServer) -> None:
+    server = start_server("process-pool", "--workers", "5")
+    assert len(server.children()) == 5
+    server = start_server("thread-pool", "--workers", "5")
+    [process] = meter.tree(server.pid)
+    assert process.threads == 1 + 5
+
+
+def test_help_has_the_models_and_examples() -> None:
+    done = servers("--help")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in NAMES)
+    assert "Examples:" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_the_limit_is_the_one_asked_for(start_server: StartServer) -> None:
+    server = start_server("serial", "--limit=10")
+    with server.peer() as peer:
+        assert peer.ask(ECHO, 1, b"x" * 10)[0] == ECHO + 128
+        assert peer.ask(ECHO, 1, b"x" * 11)[0] == ERROR
+
+
+# What it refuses.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param(["thred"], "did you mean 'thread'?", id="a model misspelt"),
+        pytest.param(["zzz"], "serial, thread,", id="no such model"),
+        pytest.param([], "Name one model", id="no model"),
+        pytest.param(["thread", "process"], "Name one model", id="two models"),
+        pytest.param(["serial", "--prot", "1"], "no option --prot", id="an option misspelt"),
+        pytest.param(["serial", "--port"], "--port needs a value", id="no value"),
+        pytest.param(["serial", "--port", "65536"], "0 to 65535, not '65536'", id="out of range"),
+        pytest.param(["serial", "--port", "http"], "0 to 65535, not 'http'", id="not a number"),
+        pytest.param(["serial", "--workers", "2"], "not a pool", id="workers without a pool"),
+        pytest.param(["thread-pool", "--workers", "0"], "1 to", id="a pool without workers"),
+    ],
+)
+def test_a_bad_command_line_gets_one_sentence(arguments: list[str], sentence: str) -> None:
+    done = servers(*arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_busy_port_gets_one_sentence(name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = servers(name, "--port", str(port))
+    assert done.returncode == 1
+    assert done.stderr == f"Cannot listen on 127.0.0.1 port {port}: Address already in use.\n"
+
+
+# What it imports.
+
+HEAVY = {
+    "argparse",
+    "asyncio",
+    "concurrent.futures",
+    "dataclasses",
+    "difflib",
+    "inspect",
+    "json",
+    "logging",
+    "multiprocessing",
+    "socketserver",
+    "subprocess",
+    "threading",
+    "typing",
+}
+"""What a server must not load unless its model is built on it."""
+
+FUTURES = {"concurrent.futures", "logging", "threading"}
+BUILT_ON = {
+    "serial": set[str](),
+    "thread": {"threading"},
+    "process": set[str](),
+    "socketserver": {"socketserver", "threading"},
+    "thread-pool": FUTURES,
+    "process-pool": FUTURES | {"multiprocessing", "subprocess"},
+    "coroutine": set[str](),
+    "asyncio": FUTURES | {"asyncio", "inspect", "subprocess", "typing"},
+}
+
+
+SERVE_AND_LIST_MODULES = """
+import sys
+from servers.__main__ import main
+main(sys.argv[1:])
+print(*sys.modules)
+"""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_server_imports_its_own_model_and_nothing_else(name: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", SERVE_AND_LIST_MODULES, name],
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout
+            assert json.loads(process.stdout.readline())["ready"]
+            process.terminate()
+            output, _ = process.communicate(timeout=DEADLINE_SECONDS)
+        finally:
+            process.kill()
+    imported = set(output.split())
+    assert imported & HEAVY <= BUILT_ON[name]
+    assert {each for each in imported if each.startswith("servers.models.")} == {
+        f"servers.models.{find(name).module}"
+    }
+
+
+# Whom it outlives.
+
+PARENT = """
+import subprocess, sys, time
+server = subprocess.Popen(
+    [sys.executable, "-S", "-m", "servers", *sys.argv[1:], "--watch-stdin"],
+    stdin=subprocess.PIPE,
+)
+print(server.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_server_does_not_outlive_a_parent_that_was_killed(name: str) -> None:
+    """The server is in its parent's session and group at first, and must leave the group."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, name],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    with parent:
+        try:
+            assert parent.stdout
+            lines = sorted(parent.stdout.readline() for _ in range(2))
+            pid, ready = int(lines[0]), json.loads(lines[1])
+            with socket.create_connection(("127.0.0.1", ready["port"]), DEADLINE_SECONDS) as peer:
+                peer.sendall(frame(ECHO, 1))
+                assert peer.recv(8)
+                assert pid in meter.running(parent.pid)
+                parent.kill()
+                assert eventually(lambda: not meter.running(parent.pid))
+        finally:
+            parent.kill()
+
+
+@pytest.mark.parametrize("name", ["serial", "process-pool"])
+def test_a_server_whose_standard_input_is_over_at_its_start_ends(name: str) -> None:
+    done = servers(name, "--watch-stdin")
+    assert done.returncode == -signal.SIGIO
+    assert done.stdout == ""
