@@ -32,14 +32,12 @@ MODELS: tuple[Model, ...] = (
 )
 
 
-class UnknownModel(LookupError):  # noqa: N818 - it names the case, like KeyError's siblings
+class UnknownModel(LookupError):  # noqa: N818 - it says what was asked for
     """No model of this name; `nearest` is the likeliest one meant, or empty."""
 
     def __init__(self, name: str, nearest: str) -> None:
-        super().__init__(
-            f"There is no model {name!r}"
-            + (f"; did you mean {nearest!r}?" if nearest else f": {', '.join(names())}.")
-        )
+        hint = f"did you mean {nearest!r}?" if nearest else f"there are {', '.join(names())}."
+        super().__init__(f"There is no model {name!r}; {hint}")
         self.name = name
         self.nearest = nearest
 

@@ -5,12 +5,15 @@ A stop raises nothing in the middle of anything. SIGTERM or SIGINT
     2. shuts the receiving side of every open connection: its loop still reads what had arrived,
        answers it, sees the end and closes, as it would have done for a peer that went away;
     3. passes SIGTERM on to the children, which do the same;
-    4. starts a timer that ends whatever is left, so that no peer can hold the server up.
+    4. begins a grace, after which whatever is left is ended: no peer can hold the server up.
 A model therefore has nothing to do for a stop but to return from `serve` when its loops are over.
 
-Needs POSIX. That a shut listener wakes accept() up is Linux's way; elsewhere the timer ends the
-process. A signal that arrives in the microsecond between Python's last look and a blocking system
-call takes effect when that call returns: whoever stops a server should follow up with SIGKILL.
+Python looks for signals before and after a blocking system call. One that comes in between, which
+under load does happen, would have no effect until the call returned. So a timer interrupts the
+main thread a few times a second; it also counts the grace.
+
+Needs POSIX. That a shut listener wakes accept() up is Linux's way; elsewhere the end of the grace
+ends the process.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 DEFAULT_BACKLOG = 1024
 GRACE_SECONDS = 1.0
 """How long the open connections and the children have to end after a signal."""
+PULSE_SECONDS = 0.25
+"""How long a signal can go unnoticed, and by how much the grace can be exceeded."""
 
 GONE = {errno.EAGAIN, errno.ECONNABORTED, errno.EPROTO}
 """accept() found that the peer had changed its mind."""
@@ -51,6 +56,7 @@ class Listener(socket.socket):
         # Weakly, so that a connection leaves by being closed and forgotten. Not a WeakSet: one
         # call in C adds, discards or copies, so threads and signal handlers cannot interfere.
         self._connections: set[weakref.ref[socket.socket]] = set()
+        self._end_of_grace = float("inf")  # on the monotonic clock
         try:
             self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.bind((host, port))
@@ -95,17 +101,20 @@ class Listener(socket.socket):
     def stop_on_signals(self, stop: Callable[[], object] | None = None) -> None:
         """From now on, let SIGTERM and SIGINT end the serving.
 
-        `stop` stands in for `self.stop` where that must not happen between any two instructions.
+        `stop` replaces `self.stop` where that may not be called between just any two instructions.
+        The grace begins in any case.
         """
 
         def handle(*_: object) -> None:
-            if not signal.getitimer(signal.ITIMER_REAL)[0]:  # a second signal extends nothing
-                signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
+            # A second signal does not extend the grace; a forked child has no timer yet.
+            self._end_of_grace = min(self._end_of_grace, time.monotonic() + GRACE_SECONDS)
+            start_pulse()
             (stop or self.stop)()
 
-        signal.signal(signal.SIGALRM, lambda *_: self._end_now())
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, handle)
+        signal.signal(signal.SIGALRM, lambda *_: self._pulse())
+        start_pulse()
 
     def stop(self) -> None:
         """Let everything that is open come to its end."""
@@ -115,9 +124,10 @@ class Listener(socket.socket):
             shut(connection, socket.SHUT_RD)
         self._signal_children(signal.SIGTERM)
 
-    def _end_now(self) -> None:
-        self._signal_children(signal.SIGKILL)
-        os._exit(0)
+    def _pulse(self) -> None:
+        if time.monotonic() >= self._end_of_grace:
+            self._signal_children(signal.SIGKILL)
+            os._exit(0)
 
     def _signal_children(self, number: int) -> None:
         for pid in self.children():
@@ -135,6 +145,11 @@ class Listener(socket.socket):
     def _open_connections(self) -> list[socket.socket]:
         references = list(self._connections)
         return [sock for reference in references if (sock := reference()) is not None]
+
+
+def start_pulse() -> None:
+    """Have SIGALRM interrupt the main thread from now on; fork() does not hand this down."""
+    signal.setitimer(signal.ITIMER_REAL, PULSE_SECONDS, PULSE_SECONDS)
 
 
 def shut(connection: socket.socket, how: int) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from servers.listener import Listener
-    from servers.service import Service, Session
+    from servers.service import Service
 
 
 def serve(listener: Listener, service: Service, ready: Callable[[], None]) -> None:
@@ -25,15 +25,13 @@ async def serve_connections(
     listener: Listener, service: Service, ready: Callable[[], None]
 ) -> None:
     """Serve until a signal comes and the connections have ended."""
-
-    async def serve_one(reader: StreamReader, writer: StreamWriter) -> None:
-        await converse(reader, writer, service.session())
-
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Not loop.add_signal_handler(): a busy loop would not even begin to count the grace.
     listener.stop_on_signals(partial(loop.call_soon_threadsafe, stop.set))
-    server = await asyncio.start_server(serve_one, sock=listener, backlog=listener.backlog)
+    server = await asyncio.start_server(
+        partial(converse, service), sock=listener, backlog=listener.backlog
+    )
     ready()
     await stop.wait()
     server.close()  # before the listener is shut: the loop would report the accept() that fails
@@ -42,8 +40,9 @@ async def serve_connections(
     await asyncio.gather(*conversations)
 
 
-async def converse(reader: StreamReader, writer: StreamWriter, session: Session) -> None:
+async def converse(service: Service, reader: StreamReader, writer: StreamWriter) -> None:
     """Serve one connection to its end, as servers/blocking.py does, and close it."""
+    session = service.session()
     try:
         while not session.closing and (data := await reader.read(RECEIVE_BYTES)):
             for step in session.receive(data):

@@ -33,7 +33,7 @@ def serve(listener: Listener, service: Service, ready: Callable[[], None], worke
             try:
                 pool.serve(connection)
             except BrokenProcessPool:
-                pool.close()
+                pool.close()  # waits for its threads, too: with none left it is safe to fork
                 pool = Pool(listener, service, workers)
                 pool.serve(connection)
     pool.close()
@@ -53,14 +53,17 @@ class Pool:
 
     def __init__(self, listener: Listener, service: Service, workers: int) -> None:
         """Start the workers and return when all of them run."""
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._channel, workers_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._executor = ProcessPoolExecutor(
-            workers, get_context("fork"), start_worker, (listener, service, self._channel, theirs)
+            workers,
+            get_context("fork"),
+            start_worker,
+            (listener, service, workers_end, self._channel),
         )
-        with theirs:  # the parent's copy of it: without one, a send fails when they are all gone
+        with workers_end:  # closed here, so that sending fails when all the workers are gone
             self._executor.submit(os.getpid)  # the first task is what starts them, all at once
         for _ in range(workers):
-            self._channel.recv(1)
+            self._channel.recv(1)  # "r": one of them is ready
 
     def serve(self, connection: socket.socket) -> None:
         """Hand a connection to the next worker that is free; BrokenProcessPool if none can be."""
@@ -91,13 +94,13 @@ class Worker:
 
 
 def start_worker(
-    listener: Listener, service: Service, theirs: socket.socket, mine: socket.socket
+    listener: Listener, service: Service, channel: socket.socket, parents_end: socket.socket
 ) -> None:
     """Become a worker: runs first in each of them."""
-    theirs.close()
+    parents_end.close()
     listener.leave_to_parent()
-    Worker.listener, Worker.service, Worker.channel = listener, service, mine
-    mine.send(b"r")
+    Worker.listener, Worker.service, Worker.channel = listener, service, channel
+    channel.send(b"r")
 
 
 def serve_next() -> None:
