@@ -30,7 +30,7 @@ from servers.protocol import (
 # Importing typing would be measured with every model, and everything under this is for mypy only.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 ECHO_ANSWER = ECHO + ANSWER
 MOST_ROUNDS = 10**8
@@ -67,13 +67,18 @@ class Session:
         self._connection = Connection(limit)
         self.closing = False  # nothing more is to be read once the steps so far are done
 
-    def receive(self, data: bytes) -> Iterator[bytes | Wait]:
-        """Yield the steps that `data` calls for.
+    def receive(self, data: bytes) -> Iterable[bytes | Wait]:
+        """Return the steps that `data` calls for."""
+        requests = self._connection.receive(data)
+        if len(requests) == 1:  # the usual case, spared a generator: a fifth of an echo's cost
+            reply = self.respond(requests[0])
+            return (reply,) if isinstance(reply, bytes) else reply
+        return self._steps(requests)
 
-        Replies that are ready together are sent together, and never wait for one that takes time.
-        """
+    def _steps(self, requests: list[Frame]) -> Iterator[bytes | Wait]:
+        """Send replies that are ready together, and not after one that takes time."""
         ready: list[bytes] = []
-        for request in self._connection.receive(data):
+        for request in requests:
             reply = self.respond(request)
             if isinstance(reply, bytes):
                 ready.append(reply)

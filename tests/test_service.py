@@ -45,6 +45,12 @@ def test_nothing_received_gives_no_step() -> None:
     assert steps(frame(ECHO, 1, b"cut off")[:-1]) == []
 
 
+def test_a_request_alone_takes_the_steps_that_it_takes_among_others() -> None:
+    wait = frame(WAIT, 1, (500_000).to_bytes(4, "big"))
+    assert steps(wait) == [0.5, frame(WAIT + 128, 1)]
+    assert steps(frame(COMPUTE, 1, ROUNDS)) == [frame(COMPUTE + 128, 1)]
+
+
 def test_what_is_ready_is_sent_before_a_wait() -> None:
     wait = frame(WAIT, 2, (500_000).to_bytes(4, "big") + b"w")
     assert steps(frame(ECHO, 1), wait, frame(ECHO, 3), frame(ECHO, 4)) == [
@@ -61,7 +67,7 @@ def test_what_is_ready_is_sent_before_anything_is_computed(
     computed: list[int] = []
     monkeypatch.setattr(service, "compute", computed.append)
     session = Session()
-    coming = session.receive(frame(ECHO, 1) + frame(COMPUTE, 2, ROUNDS + b"c"))
+    coming = iter(session.receive(frame(ECHO, 1) + frame(COMPUTE, 2, ROUNDS + b"c")))
     assert next(coming) == frame(ECHO + 128, 1)
     assert computed == []
     assert next(coming) == frame(COMPUTE + 128, 2, b"c")
