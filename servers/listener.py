@@ -8,9 +8,10 @@ A stop raises nothing in the middle of anything. SIGTERM or SIGINT
     4. begins a grace, after which whatever is left is ended: no peer can hold the server up.
 A model therefore has nothing to do for a stop but to return from `serve` when its loops are over.
 
-Python looks for signals before and after a blocking system call. One that comes in between, which
-under load does happen, would have no effect until the call returned. So a timer interrupts the
-main thread a few times a second; it also counts the grace.
+Python looks for signals before and after a system call, in the main thread. One that comes just
+before the call, or that the kernel has given to another thread, has no effect until the call
+returns: both happen under load. So a timer interrupts the main thread a few times a second; it
+also counts the grace.
 
 Needs POSIX. That a shut listener wakes accept() up is Linux's way; elsewhere the end of the grace
 ends the process.
