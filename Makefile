@@ -35,7 +35,7 @@ lint: setup
 	@$(PY) -m mypy
 
 clean: ## remove the environment and everything built; stored runs stay
-	rm -rf .venv build *.egg-info clients/_engine.c clients/*.so
+	rm -rf .venv build *.egg-info clients/*.c clients/*.so
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 lock: setup ## resolve the dependencies anew (names, versions and hashes; no addresses)
@@ -53,7 +53,7 @@ setup: .venv/.built
 	@$(INSTALL) --require-hashes -r requirements.lock
 	@touch $@
 
-.venv/.built: .venv/.installed pyproject.toml clients/_engine.pyx clients/_engine.pxd
+.venv/.built: .venv/.installed pyproject.toml $(wildcard clients/*.px?)
 	@echo 'threadmill: building the load engine'
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -25,6 +25,8 @@ Examples:
 
   python -m clients 127.0.0.1:4000 --session 1 --json        (a connection per request)
 
+  python -m clients 127.0.0.1:4000 --rate 5000 --arrivals poisson   (an open loop)
+
   python -m clients 127.0.0.1:7 --framing rawecho --size 512  (any echo server)
 """
 
@@ -45,6 +47,17 @@ def load_server(
     length_prefix: Annotated[
         int, typer.Option(help="rawecho: of the SIZE bytes, the first N say how many follow.")
     ] = 0,
+    rate: Annotated[
+        float, typer.Option(help="Open loop: requests due per second; 0: a closed loop.")
+    ] = 0.0,
+    arrivals: Annotated[str, typer.Option(help="Of an open loop: uniform or poisson.")] = "uniform",
+    seed: Annotated[int, typer.Option(help="Of Poisson arrivals.")] = 0,
+    spin: Annotated[
+        bool, typer.Option("--spin", help="Never sleep: with a CPU to itself, send on time.")
+    ] = False,
+    idle: Annotated[
+        int, typer.Option(help="Further connections, which make one request and then keep quiet.")
+    ] = 0,
     threads: Annotated[int, typer.Option(help="Threads of the load engine.")] = 1,
     seconds: Annotated[float, typer.Option(help="The measured window.", min=0.001)] = 5.0,
     warm_up: Annotated[float, typer.Option(help="Seconds of load before it.", min=0)] = 0.5,
@@ -52,7 +65,7 @@ def load_server(
     timeout: Annotated[float, typer.Option(help="Seconds until a request counts as lost.")] = 30.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Load a server in a closed loop, verify every byte, and print what came back."""
+    """Load a server, verify every byte, and print what came back."""
     try:
         host, port = _address(target)
         load = Load(
@@ -66,6 +79,11 @@ def load_server(
             argument=argument,
             framing=framing,
             length_prefix=length_prefix,
+            rate=rate,
+            arrivals=arrivals,
+            seed=seed,
+            spin=spin,
+            idle=idle,
             threads=threads,
             request_timeout_seconds=timeout,
         )
@@ -109,13 +127,23 @@ def _report(target: str, load: Load, tally: Tally) -> str:
     generator = [f"{cores:.2f} cores"]
     if tally.requests:
         generator.append(f"{cpu / tally.requests * 1e6:.1f} us per request")
-    if cores > LIMITING_SHARE * load.threads:
+    if load.spin:
+        generator.append("spinning")
+    elif cores > LIMITING_SHARE * load.threads:
         generator.append("it may have been the limit")
     lines = {
         "load": f"{target}, {load.connections} x {load.depth} {request} of {load.size:,} B,"
-        f" {tally.seconds:g} s",
+        f" {tally.seconds:g} s" + (f", {load.rate:g}/s due, {load.arrivals}" if load.rate else ""),
         "throughput": f"{tally.throughput:,.0f} requests/s",
-        "latency": _durations(figures["latency_ns"]),
+        **(
+            {
+                "response": _durations(figures["response_ns"]),
+                "service": _durations(figures["service_ns"]),
+                "send lag": _durations(figures["send_lag_ns"]),
+            }
+            if load.rate
+            else {"latency": _durations(figures["latency_ns"])}
+        ),
         "connects": _durations(figures["connect_ns"]),
         "connections": f"{tally.served:,} of {load.connections:,} served,"
         f" Jain's index {tally.jain():.3f}",

@@ -17,6 +17,13 @@ cdef extern from "<sys/epoll.h>" nogil:
         EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP
         EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CLOEXEC
 
+cdef extern from "<sys/syscall.h>" nogil:
+    enum:
+        SYS_epoll_pwait2
+
+cdef extern from "<unistd.h>" nogil:
+    long syscall(long number, ...)
+
 cdef extern from "<sys/socket.h>" nogil:
     ctypedef unsigned int socklen_t
     cdef struct sockaddr:
@@ -35,7 +42,9 @@ cdef extern from "<sys/socket.h>" nogil:
 
 cdef extern from "<netinet/tcp.h>" nogil:
     enum:
-        IPPROTO_TCP, TCP_NODELAY
+        IPPROTO_TCP, TCP_NODELAY, TCP_INFO
+    cdef struct tcp_info:
+        uint32_t tcpi_total_retrans
 
 cdef extern from "<arpa/inet.h>" nogil:
     cdef struct in_addr:
@@ -74,7 +83,7 @@ cdef enum:
     READ_BYTES = 256 * 1024
     BATCH_BYTES = 64 * 1024  # pipelined requests go out together up to this size
     EVENTS = 512
-    CONNECTING_AT_ONCE = 128  # well below any backlog, so that no SYN waits for its retry
+    RETRIED_NS = 200_000_000  # a connect that took so long may have had its SYN sent again
     LOOPBACK_NET = 0x7F
     FIRST_SOURCE = 0x7F010001  # 127.1.0.1
     TICK_NS = 5_000_000  # how often timeouts are looked for and failed connections tried again
@@ -101,6 +110,9 @@ cdef struct Connection:
     int fd
     State state
     bint wants_write        # EPOLLOUT is asked for
+    bint unsettled          # counts among those that are being opened
+    bint idle               # makes one request when it opens, and none after that
+    bint free               # stands in the queue of connections that a due request can take
     uint32_t number         # among all connections of the engine
     uint32_t in_session     # requests begun in this connection's life
     uint64_t sent           # requests begun; the next one's sequence number
@@ -111,3 +123,4 @@ cdef struct Connection:
     bint wrong              # one of them was wrong, and the kind byte has yet to say more
     int64_t since           # ns: when the connect began; when CLOSED, when it closed
     int64_t *sent_at        # ns: a ring of `depth` send times, by sequence number
+    int64_t *due_at         # ns: the same of intended times; in a closed loop the same ring

@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: auto_pickle=False, autotestdict=False
-"""The load engine: a closed loop over epoll without the GIL, which verifies every byte.
+"""The load engine: closed and open loop over epoll without the GIL, every byte verified.
 
 A Python server spends 5 to 25 us of CPU on a request, most of it in the kernel. To measure that
 and not itself, the engine must stay near the cost of its own system calls: one `recv`, one
@@ -17,6 +17,9 @@ results are added up when a phase is over.
 Between them the engine holds still, with its requests outstanding, so that whoever measures the
 server can read its CPU at the very edges of the window.
 
+*A schedule needs no queue.* In an open loop the requests that are due and not yet sent are those
+between the next one of the schedule and now: to be late is not to advance. Nothing is ever dropped.
+
 What counts where is MEASURE.md's; `clients.reference` says the same in plain Python, and the
 tests hold the two against each other.
 """
@@ -30,6 +33,9 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport close
+
+from clients._message cimport Message
+from clients._schedule cimport Schedule
 
 
 cdef inline int64_t monotonic_ns() noexcept nogil:
@@ -62,45 +68,6 @@ cdef uint64_t *counters(size_t count) except NULL:
     return zeros
 
 
-cdef class _Message:
-    """One direction of the exchange: equal frames but for the tag and the sequence number.
-
-    `bytes_` holds `count` frames back to back. The sequence number and the connection's number
-    stand in the first 8 bytes of the payload, as far as it is that long.
-    """
-
-    cdef bytearray storage
-    cdef uint8_t *bytes_
-    cdef size_t length, patch_at, patch_length
-    cdef bint tagged, upper
-
-    def __init__(self, bytes head, bytes payload, size_t count, bint tagged, bint upper=False):
-        if upper:
-            payload = payload.upper()
-        self.storage = bytearray((head + payload) * count)
-        self.bytes_ = self.storage
-        self.length = len(head) + len(payload)
-        self.patch_at = len(head)
-        self.patch_length = min(8, len(payload))
-        self.tagged = tagged
-        self.upper = upper
-
-    cdef inline void patch(self, size_t index, uint32_t number, uint64_t sequence) noexcept nogil:
-        cdef uint8_t *frame = self.bytes_ + index * self.length
-        cdef uint8_t mark[8]
-        cdef size_t at
-        memcpy(mark, &sequence, 4)
-        memcpy(mark + 4, &number, 4)
-        if self.upper:
-            for at in range(8):
-                if c'a' <= mark[at] <= c'z':
-                    mark[at] -= 32
-        memcpy(frame + self.patch_at, mark, self.patch_length)
-        if self.tagged:
-            frame[6] = <uint8_t>(sequence >> 8)
-            frame[7] = <uint8_t>sequence
-
-
 cdef class Worker:
     """One thread's connections, and what it counted on them."""
 
@@ -109,13 +76,16 @@ cdef class Worker:
     cdef uint8_t *input
     cdef uint64_t *latencies    # one histogram per interval of the window, one for the drain
     cdef uint64_t *arrivals     # answers, per interval
+    cdef uint64_t *services     # of an open loop: from the send, where latencies are from the due time
+    cdef uint64_t *lags         # of an open loop: from the due time to the send
     cdef uint64_t *unanswered
     cdef uint64_t *connecting
     cdef uint64_t errors[ERRORS]
-    cdef _Message request, answer
+    cdef uint64_t connect_retries
+    cdef Message request, answer
     cdef sockaddr_in address
     cdef int poll
-    cdef int count, busy_connecting
+    cdef int count, busy, at_once, unsettled
     cdef Phase phase
     cdef bint sending
     cdef volatile bint cancelled
@@ -128,47 +98,74 @@ cdef class Worker:
     cdef int64_t begin, end     # ns: of the phase; of the window while it is measured or drained
     cdef int64_t interval, interval_end
     cdef int intervals, current
+    # The open loop: its schedule, and the connections that can take a request, as a ring.
+    cdef bint open_loop, spin
+    cdef Schedule schedule
+    cdef int64_t elapsed        # ns of the schedule that earlier phases have covered
+    cdef Connection **free
+    cdef int free_first, free_count
 
     def __cinit__(self):
         self.poll = -1
 
-    def __init__(self, load, exchange, int first, int count):
-        self.count = count
+    def __init__(self, load, exchange, share):
+        cdef Connection *connection
+        self.busy = share.busy
+        self.count = share.busy + share.idle
+        self.at_once = load.connect_at_once
         self.depth = load.depth
         self.session = load.session
         self.connect_timeout = int(load.connect_timeout_seconds * 1e9)
         self.request_timeout = int(load.request_timeout_seconds * 1e9)
-        self.framed = exchange.framed
+        self.framed = exchange.answer.tagged
         self.ring = (1 << (load.depth - 1).bit_length()) - 1
-        request_bytes = len(exchange.request_head) + len(exchange.payload)
-        self.batch = max(1, min(load.depth, BATCH_BYTES // request_bytes))
-        self.request = _Message(exchange.request_head, exchange.payload, self.batch, exchange.framed)
-        self.answer = _Message(exchange.answer_head, exchange.payload, 1, exchange.framed, exchange.upper)
+        self.batch = max(1, min(load.depth, BATCH_BYTES // exchange.request.length))
+        self.request = Message(exchange.request, self.batch)
+        self.answer = Message(exchange.answer, 1)
+
+        self.schedule = share.schedule
+        self.open_loop = share.schedule is not None
+        self.spin = load.spin
 
         self.address.sin_family = AF_INET
         self.address.sin_port = htons(load.port)
         inet_pton(AF_INET, load.host.encode(), &self.address.sin_addr)
 
-        self.connections = <Connection *>calloc(count, sizeof(Connection))
+        self.connections = <Connection *>calloc(self.count, sizeof(Connection))
         self.events = <epoll_event *>calloc(EVENTS, sizeof(epoll_event))
         self.input = <uint8_t *>calloc(READ_BYTES, 1)
-        if self.connections is NULL or self.events is NULL or self.input is NULL:
+        self.free = <Connection **>calloc(self.count, sizeof(Connection *))
+        if (
+            self.connections is NULL
+            or self.events is NULL
+            or self.input is NULL
+            or self.free is NULL
+        ):
             raise MemoryError
+        self.services = counters(SLOTS)
+        self.lags = counters(SLOTS)
         self.unanswered = counters(SLOTS)
         self.connecting = counters(SLOTS)
-        for index in range(count):
-            self.connections[index].fd = -1
-            self.connections[index].number = first + index
-            self.connections[index].sent_at = <int64_t *>counters(self.ring + 1)
+        for index in range(self.count):
+            connection = &self.connections[index]
+            connection.fd = -1
+            connection.number = share.first + index
+            connection.idle = index >= self.busy
+            connection.sent_at = <int64_t *>counters(self.ring + 1)
+            connection.due_at = connection.sent_at
+            if self.open_loop:
+                connection.due_at = <int64_t *>counters(self.ring + 1)
         self.poll = epoll_create1(EPOLL_CLOEXEC)
-        if self.poll < 0:
-            raise OSError(errno, "epoll_create1")
+        if self.poll < 0 or self.wait(0) < 0:
+            raise OSError(errno, "epoll_pwait2 (it needs Linux 5.11)")
 
     def __dealloc__(self):
         if self.connections is not NULL:
             for index in range(self.count):
                 if self.connections[index].state != CLOSED:
                     close(self.connections[index].fd)
+                if self.open_loop:
+                    free(self.connections[index].due_at)
                 free(self.connections[index].sent_at)
         if self.poll >= 0:
             close(self.poll)
@@ -177,8 +174,11 @@ cdef class Worker:
         free(self.input)
         free(self.latencies)
         free(self.arrivals)
+        free(self.services)
+        free(self.lags)
         free(self.unanswered)
         free(self.connecting)
+        free(self.free)
 
     # The phases, each called by a thread of its own.
 
@@ -192,8 +192,8 @@ cdef class Worker:
         with nogil:
             self.phase = OPENING
             self.sending = False
-            while (tried < self.count or self.busy_connecting) and not self.cancelled:
-                while tried < self.count and self.busy_connecting < CONNECTING_AT_ONCE:
+            while (tried < self.count or self.unsettled) and not self.cancelled:
+                while tried < self.count and self.unsettled < self.at_once:
                     self.connect_one(&self.connections[tried])
                     tried += 1
                 self.turn(monotonic_ns() + TICK_NS)
@@ -214,8 +214,10 @@ cdef class Worker:
         self.arrivals = NULL
         self.latencies = counters((self.intervals + 1) * SLOTS)
         self.arrivals = counters(self.intervals)
+        memset(self.services, 0, SLOTS * sizeof(uint64_t))
+        memset(self.lags, 0, SLOTS * sizeof(uint64_t))
         memset(self.unanswered, 0, SLOTS * sizeof(uint64_t))
-        for index in range(self.count):
+        for index in range(self.busy):
             self.connections[index].counted = 0
         self.current = 0
         self.interval_end = begin + interval
@@ -223,19 +225,28 @@ cdef class Worker:
             self.run(MEASURING, begin, end)
 
     def drain(self, int64_t deadline):
-        """Take the answers that are still due; then count the requests left without one."""
+        """Take the answers that are still due; then count the requests left without one.
+
+        An open loop goes on to send what was due before the window's end.
+        """
         cdef int64_t now
         cdef int index
         with nogil:
             self.phase = DRAINING
-            self.sending = False
+            self.sending = self.open_loop
             now = monotonic_ns()
-            while self.outstanding and now < deadline and not self.cancelled:
+            while (self.outstanding or self.overdue(now)) and now < deadline and not self.cancelled:
+                self.dispatch()
                 self.turn(deadline)
                 now = monotonic_ns()
                 self.look_after(now)
+            self.sending = False
             for index in range(self.count):
                 self.give_up(&self.connections[index], UNFINISHED, now)
+            while self.overdue(now):
+                self.errors[UNFINISHED] += 1
+                self.unanswered[slot(now - self.due())] += 1
+                self.schedule.advance()
 
     def close(self):
         """Close every connection."""
@@ -256,8 +267,17 @@ cdef class Worker:
                 "answered": pairs(answered),
                 "unanswered": pairs(self.unanswered),
                 "connecting": pairs(self.connecting),
+                "connect_retries": [self.connect_retries],
+                "services": pairs(self.services),
+                "send_lags": pairs(self.lags),
                 "requests_per_connection": [
-                    self.connections[index].counted for index in range(self.count)
+                    self.connections[index].counted for index in range(self.busy)
+                ],
+                "idle_served": [
+                    sum(
+                        self.connections[index].state == OPEN and self.connections[index].answered
+                        for index in range(self.busy, self.count)
+                    )
                 ],
                 "interval_requests": [self.arrivals[index] for index in range(self.intervals)],
                 "interval_latencies": [
@@ -272,6 +292,7 @@ cdef class Worker:
     cdef void run(self, Phase phase, int64_t begin, int64_t end) noexcept nogil:
         cdef int index
         cdef int64_t now = monotonic_ns(), next_tick = now + TICK_NS
+        self.elapsed += self.end - self.begin  # of the phase before
         self.phase = phase
         self.begin = begin
         self.end = end
@@ -279,6 +300,7 @@ cdef class Worker:
         for index in range(self.count):
             self.resume(&self.connections[index])
         while now < end and not self.cancelled:
+            self.dispatch()
             self.turn(min(end, next_tick))
             now = monotonic_ns()
             if now >= next_tick:
@@ -287,13 +309,12 @@ cdef class Worker:
         self.sending = False
 
     cdef void turn(self, int64_t deadline) noexcept nogil:
-        """Handle what is ready; wait for it until the deadline, rounded up to a millisecond."""
+        """Wait until the deadline, or until a request is due that can be sent; handle events."""
         cdef Connection *connection
         cdef int index, ready
-        cdef int64_t left = deadline - monotonic_ns()
-        ready = epoll_wait(
-            self.poll, self.events, EVENTS, <int>((left + 999_999) // 1_000_000) if left > 0 else 0
-        )
+        if self.free_count and self.overdue(deadline):
+            deadline = self.due()
+        ready = self.wait(0 if self.spin else max(0, deadline - monotonic_ns()))
         for index in range(ready):
             connection = <Connection *>self.events[index].data.ptr
             if connection.state == CONNECTING:
@@ -303,6 +324,43 @@ cdef class Worker:
                 self.receive(connection)
             if self.events[index].events & EPOLLOUT and connection.state == OPEN:
                 self.flush(connection)
+
+    cdef int wait(self, int64_t timeout_ns) noexcept nogil:
+        """Let the kernel say what is ready; its timeout has a resolution of ns, not of ms."""
+        cdef timespec timeout
+        timeout.tv_sec = timeout_ns // 1_000_000_000
+        timeout.tv_nsec = timeout_ns % 1_000_000_000
+        return <int>syscall(
+            SYS_epoll_pwait2, self.poll, self.events, <int>EVENTS, &timeout, NULL, <size_t>0
+        )
+
+    # The schedule of an open loop.
+
+    cdef int64_t due(self) noexcept nogil:
+        """Return when the next request is due, in ns of the monotonic clock."""
+        return self.begin - self.elapsed + <int64_t>self.schedule.next_ns
+
+    cdef bint overdue(self, int64_t now) noexcept nogil:
+        """Whether a request is due by `now` that belongs to this phase or to an earlier one."""
+        return self.open_loop and self.due() <= now and self.due() < self.end
+
+    cdef void dispatch(self) noexcept nogil:
+        """Give requests that are due to connections that are free, the longest free one first."""
+        cdef Connection *connection
+        while self.free_count and self.overdue(monotonic_ns()):
+            connection = self.free[self.free_first]
+            self.free_first = (self.free_first + 1) % self.count
+            self.free_count -= 1
+            connection.free = False
+            if connection.state == OPEN:
+                self.flush(connection)
+
+    cdef void set_free(self, Connection *connection) noexcept nogil:
+        """Queue a connection for the next request that is due, if it can take one."""
+        if self.open_loop and not connection.free and self.room(connection):
+            self.free[(self.free_first + self.free_count) % self.count] = connection
+            self.free_count += 1
+            connection.free = True
 
     cdef void look_after(self, int64_t now) noexcept nogil:
         """Time out what takes too long, and connect again what failed a tick ago."""
@@ -342,7 +400,8 @@ cdef class Worker:
             self.errors[NO_DESCRIPTORS] += 1
             return
         connection.state = CONNECTING
-        self.busy_connecting += 1
+        connection.unsettled = True
+        self.unsettled += 1
         connection.in_session = 0
         setsockopt(connection.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
         if ntohl(self.address.sin_addr.s_addr) >> 24 == LOOPBACK_NET:
@@ -374,10 +433,18 @@ cdef class Worker:
         if error:
             self.fail(connection, connect_error(error), now)
             return
-        self.busy_connecting -= 1
+        if now - connection.since > RETRIED_NS:
+            self.connect_retries += retransmits(connection.fd)
         connection.state = OPEN
         self.connecting[slot(now - connection.since)] += 1
+        if not connection.idle:
+            self.settle(connection)
         self.flush(connection)
+
+    cdef void settle(self, Connection *connection) noexcept nogil:
+        """The connection is open, or given up; an idle one is open once the server answered."""
+        self.unsettled -= connection.unsettled
+        connection.unsettled = False
 
     cdef void fail(self, Connection *connection, Error error, int64_t now) noexcept nogil:
         """Count what ended the connection, once for each request that it took along."""
@@ -392,13 +459,12 @@ cdef class Worker:
         for sequence in range(connection.answered, connection.sent):
             self.errors[error] += 1
             if self.phase >= MEASURING:
-                self.unanswered[slot(now - connection.sent_at[sequence & self.ring])] += 1
+                self.unanswered[slot(now - connection.due_at[sequence & self.ring])] += 1
 
     cdef void shut(self, Connection *connection, int64_t now) noexcept nogil:
         if connection.state == CLOSED:
             return
-        if connection.state == CONNECTING:
-            self.busy_connecting -= 1
+        self.settle(connection)
         close(connection.fd)  # which takes it out of the epoll, too
         connection.state = CLOSED
         connection.since = now
@@ -410,34 +476,44 @@ cdef class Worker:
 
     # Requests and answers.
 
-    cdef uint64_t allowance(self, Connection *connection) noexcept nogil:
-        """Return how many requests may begin on the connection now."""
-        cdef uint64_t count
-        if not self.sending:
+    cdef uint64_t room(self, Connection *connection) noexcept nogil:
+        """Return how many more requests the connection could have outstanding now."""
+        cdef uint64_t room
+        if connection.idle:
+            return connection.sent == 0
+        room = self.depth - (connection.sent - connection.answered)
+        return min(room, self.session - connection.in_session) if self.session else room
+
+    cdef uint64_t begin_requests(self, Connection *connection) noexcept nogil:
+        """Begin as many requests as may begin now, up to a batch; return their number."""
+        cdef uint64_t room = min(self.room(connection), self.batch), count = 0
+        cdef int64_t now, due_at
+        if not room or not (self.sending or connection.idle):
             return 0
-        count = self.depth - (connection.sent - connection.answered)
-        if self.session:
-            count = min(count, self.session - connection.in_session)
-        return min(count, self.batch)
+        now = monotonic_ns()
+        if self.open_loop and not connection.idle:
+            while count < room and self.overdue(now):
+                due_at = self.due()
+                connection.due_at[(connection.sent + count) & self.ring] = due_at
+                if self.phase >= MEASURING and due_at >= self.begin:
+                    self.lags[slot(now - due_at)] += 1
+                self.schedule.advance()
+                count += 1
+            room = count
+        for count in range(room):
+            connection.sent_at[(connection.sent + count) & self.ring] = now
+        connection.sent += room
+        connection.in_session += <uint32_t>room
+        connection.owed = room * self.request.length
+        self.outstanding += room
+        return room
 
     cdef void flush(self, Connection *connection) noexcept nogil:
         """Write what is owed and what may begin, until the kernel takes no more."""
-        cdef uint64_t count, sequence
+        cdef uint64_t count
         cdef size_t index, length = self.request.length
         cdef ssize_t written
-        cdef int64_t now
-        while True:
-            if not connection.owed:
-                count = self.allowance(connection)
-                if not count:
-                    break
-                now = monotonic_ns()
-                for sequence in range(connection.sent, connection.sent + count):
-                    connection.sent_at[sequence & self.ring] = now
-                connection.sent += count
-                connection.in_session += <uint32_t>count
-                connection.owed = count * length
-                self.outstanding += count
+        while connection.owed or self.begin_requests(connection):
             count = (connection.owed + length - 1) // length
             for index in range(count):
                 self.request.patch(index, connection.number, connection.sent - count + index)
@@ -456,6 +532,7 @@ cdef class Worker:
                 self.fail(connection, RESET, monotonic_ns())
                 return
         self.watch(connection, False)
+        self.set_free(connection)
 
     cdef void watch(self, Connection *connection, bint write) noexcept nogil:
         """Ask the kernel to tell of answers, and of writability only while something is owed."""
@@ -521,10 +598,14 @@ cdef class Worker:
 
     cdef void complete(self, Connection *connection, int64_t now) noexcept nogil:
         """Count the answer that has come in."""
-        cdef int64_t sent_at = connection.sent_at[connection.answered & self.ring]
+        cdef uint64_t place = connection.answered & self.ring
+        cdef int64_t due_at = connection.due_at[place]
         connection.answered += 1
         connection.matched = 0
         self.outstanding -= 1
+        if connection.idle:
+            self.settle(connection)
+            return
         if self.phase < MEASURING:
             return
         if now < self.end:
@@ -533,10 +614,22 @@ cdef class Worker:
                 self.current += 1
             self.arrivals[self.current] += 1
             connection.counted += 1
-            if sent_at >= self.begin:
-                self.latencies[self.current * SLOTS + slot(now - sent_at)] += 1
-        elif sent_at >= self.begin:
-            self.latencies[self.intervals * SLOTS + slot(now - sent_at)] += 1
+        if due_at >= self.begin:
+            # An answer of the drain has a histogram of its own, after those of the intervals.
+            self.latencies[
+                (self.current if now < self.end else self.intervals) * SLOTS + slot(now - due_at)
+            ] += 1
+            if self.open_loop:
+                self.services[slot(now - connection.sent_at[place])] += 1
+
+
+cdef uint32_t retransmits(int fd) noexcept nogil:
+    """Return how often the kernel has sent a segment of this connection again."""
+    cdef tcp_info info
+    cdef socklen_t length = sizeof(info)
+    memset(&info, 0, sizeof(info))
+    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length)
+    return info.tcpi_total_retrans
 
 
 cdef Error connect_error(int error) noexcept nogil:
@@ -557,53 +650,4 @@ def die_with_parent():
     prctl(PR_SET_PDEATHSIG, 9)
 
 
-def null_server(int listener, int lifeline):
-    """Echo raw bytes on every connection until `lifeline` is readable or its peer has gone.
-
-    The least that a server can do: what the engine cannot reach with it, it can reach with none.
-    Both arguments are file descriptors; the listener must not block.
-    """
-    cdef int poll = epoll_create1(EPOLL_CLOEXEC), ready, index, fd
-    cdef epoll_event events[EVENTS]
-    cdef bint serving = True
-    storage = bytearray(READ_BYTES)
-    cdef uint8_t *data = storage
-    if poll < 0:
-        raise OSError(errno, "epoll_create1")
-    poll_in(poll, listener)
-    poll_in(poll, lifeline)
-    with nogil:
-        while serving:
-            ready = epoll_wait(poll, events, EVENTS, -1)
-            for index in range(ready):
-                fd = events[index].data.u32
-                if fd == lifeline:
-                    serving = False
-                elif fd == listener:
-                    fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)
-                    if fd >= 0:
-                        poll_in(poll, fd)
-                else:
-                    echo(fd, data)
-    close(poll)
-
-
-cdef void poll_in(int poll, int fd) noexcept nogil:
-    cdef epoll_event event
-    event.events = EPOLLIN
-    event.data.u32 = fd
-    epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event)
-
-
-cdef void echo(int fd, uint8_t *data) noexcept nogil:
-    cdef ssize_t got = recv(fd, data, READ_BYTES, MSG_DONTWAIT), sent = 0, written
-    if got < 0 and (errno == EAGAIN or errno == EINTR):
-        return
-    while sent < got:
-        written = send(fd, data + sent, got - sent, MSG_NOSIGNAL)
-        if written < 0 and errno != EINTR:
-            got = 0
-        elif written > 0:
-            sent += written
-    if got <= 0:
-        close(fd)
+include "_null_server.pxi"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from clients._engine import Worker
+from clients._schedule import Schedule
 from clients.exchange import Exchange
 from clients.load import ERROR_KINDS, Load
 
@@ -42,18 +45,56 @@ class Driver(Protocol):
         """Close the connections and let go of everything else."""
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one of the engine's threads gets of a load."""
+
+    first: int  # number of its first connection
+    busy: int
+    idle: int
+    schedule: Schedule | None  # its part of an open loop
+
+
+def shares(load: Load) -> list[Share]:
+    """Deal a load out to the engine's threads.
+
+    Uniform arrivals take turns among the threads; Poisson arrivals at rate r are the sum of n
+    independent ones at rate r/n.
+    """
+    dealt: list[Share] = []
+    first = 0
+    for index in range(load.threads):
+        busy = _deal(load.connections, load.threads, index)
+        idle = _deal(load.idle, load.threads, index)
+        schedule = None
+        if load.rate:
+            turn_ns = index * 1e9 / load.rate if load.arrivals == "uniform" else 0.0
+            rate = load.rate / load.threads
+            schedule = Schedule(rate, load.arrivals, (load.seed + index) % 2**64, turn_ns)
+        dealt.append(Share(first, busy, idle, schedule))
+        first += busy + idle
+    return dealt
+
+
+def _deal(count: int, hands: int, hand: int) -> int:
+    return count * (hand + 1) // hands - count * hand // hands
+
+
+def allow_descriptors() -> None:
+    """Raise this process's limit on descriptors as far as it may: one for each connection."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 class Engine:
     """A `Driver` over epoll, without the GIL, in `load.threads` threads."""
 
     def __init__(self, load: Load) -> None:
-        self._workers: list[Worker] = []
+        allow_descriptors()
         exchange = Exchange.of(load)
-        first = 0
-        for index in range(load.threads):
-            count = (load.connections - first) // (load.threads - index)
-            self._workers.append(Worker(load, exchange, first, count))
-            first += count
+        self._workers = [Worker(load, exchange, share) for share in shares(load)]
         self._pool = ThreadPoolExecutor(load.threads)
+        self._rate = load.rate
         self._seconds = self._interval_seconds = self._cpu_seconds = 0.0
 
     def open(self) -> None:
@@ -96,9 +137,14 @@ class Engine:
             "seconds": self._seconds,
             "requests": sum(joined("interval_requests")),
             "errors": dict(zip(ERROR_KINDS, added("errors"), strict=True)),
+            "rate": self._rate,
             "answered": joined("answered"),
             "unanswered": joined("unanswered"),
             "connecting": joined("connecting"),
+            "connect_retries": sum(joined("connect_retries")),
+            "services": joined("services"),
+            "send_lags": joined("send_lags"),
+            "idle_served": sum(joined("idle_served")),
             "requests_per_connection": joined("requests_per_connection"),
             "interval_seconds": self._interval_seconds,
             "interval_requests": added("interval_requests"),

@@ -1,7 +1,9 @@
 """What is asked of a server: the load engine and its plain-Python oracle both take a `Load`.
 
-A closed loop: `connections` connections, each with `depth` requests outstanding, and the next
-request goes out when an answer has come in.
+Closed loop (`rate` 0): each of `connections` connections has `depth` requests outstanding, and the
+next one goes out when an answer has come in. Open loop: requests are due at times fixed beforehand,
+`rate` a second over all connections. A due request goes to the connection that has been free for
+longest; when none is free it waits, and its clock runs.
 """
 
 from __future__ import annotations
@@ -48,6 +50,12 @@ class Load:
     argument: int = 0  # rounds of COMPUTE, microseconds of WAIT
     framing: str = "frames"  # of WIRE.md; or "rawecho": `size` bytes out, the same bytes back
     length_prefix: int = 0  # rawecho: its first 0, 1, 2, 4 or 8 bytes say how many follow
+    rate: float = 0.0  # requests due per second; 0: a closed loop
+    arrivals: str = "uniform"  # of an open loop; or "poisson"
+    seed: int = 0  # of Poisson arrivals
+    spin: bool = False  # never sleep while loading: for a generator with a CPU of its own
+    idle: int = 0  # further connections, which make one request when they open and none after it
+    connect_at_once: int = 128  # connections that may be under way to open at a time
     threads: int = 1  # of the engine; connections are dealt out to them
     connect_timeout_seconds: float = 5.0
     request_timeout_seconds: float = 30.0
@@ -62,6 +70,10 @@ class Load:
             "session": (0, 2**31 - 1),
             "size": (0, 16 * 2**20),
             "argument": (0, 2**32 - 1),
+            "rate": (0, 10_000_000),
+            "seed": (0, 2**64 - 1),
+            "idle": (0, 1_000_000),
+            "connect_at_once": (1, 1_000_000),
             "threads": (1, min(64, self.connections)),
         }
         for name, (low, high) in ranges.items():
@@ -72,6 +84,8 @@ class Load:
                 raise ValueError(f"{name} must be above 0 and at most 3600")
         if self.kind not in REQUEST_KINDS:
             raise ValueError(f"kind must be one of {', '.join(REQUEST_KINDS)}, not {self.kind!r}")
+        if self.arrivals not in {"uniform", "poisson"}:
+            raise ValueError(f"arrivals must be 'uniform' or 'poisson', not {self.arrivals!r}")
         if self.framing not in {"frames", "rawecho"}:
             raise ValueError(f"framing must be 'frames' or 'rawecho', not {self.framing!r}")
         if self.framing == "rawecho" and self.size == 0:

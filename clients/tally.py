@@ -16,9 +16,14 @@ class Tally:
     seconds: float  # t1 - t0
     requests: int  # answers that arrived in the window
     errors: Mapping[str, int]  # by ERROR_KINDS, over the connections' whole life
-    answered: Histogram  # latencies of requests sent in the window
-    unanswered: Histogram  # ages of those that were never answered
+    rate: float  # requests due per second; 0: a closed loop
+    answered: Histogram  # latencies of requests sent (open loop: due, and since then) in the window
+    services: Histogram  # open loop: the same requests, since they were sent
+    send_lags: Histogram  # open loop: from the due time to the send
+    unanswered: Histogram  # ages of requests that were never answered
     connecting: Histogram  # connect times, warm-up included
+    connect_retries: int  # SYNs that the kernel had to send again, among slow connects
+    idle_served: int  # idle connections that the server has answered and that are still open
     requests_per_connection: Sequence[int]  # answers in the window, one figure per connection
     interval_seconds: float
     interval_requests: Sequence[int]  # answers that arrived in each interval of the window
@@ -29,7 +34,7 @@ class Tally:
     def from_raw(cls, raw: Mapping[str, Any]) -> Tally:
         """Build a tally from the engine's plain values, in which histograms are slot pairs."""
         values = dict(raw)
-        for name in ("answered", "unanswered", "connecting"):
+        for name in ("answered", "services", "send_lags", "unanswered", "connecting"):
             values[name] = Histogram.from_pairs(values[name])
         values["interval_latencies"] = [
             Histogram.from_pairs(pairs) for pairs in values["interval_latencies"]
@@ -57,13 +62,22 @@ class Tally:
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures under the names that users of `python -m clients --json` rely on."""
+        latency = summarize(self.answered, self.unanswered)
+        open_loop = {
+            "rate": self.rate,
+            "response_ns": latency,
+            "service_ns": summarize(self.services, Histogram()),
+            "send_lag_ns": summarize(self.send_lags, Histogram()),
+        }
         return {
             "requests": self.requests,
             "seconds": self.seconds,
             "throughput": self.throughput,
             "errors": dict(self.errors),
-            "latency_ns": summarize(self.answered, self.unanswered),
+            "latency_ns": latency,
+            **(open_loop if self.rate else {}),
             "connect_ns": summarize(self.connecting, Histogram()),
+            "connect_retries": self.connect_retries,
             "connections": {
                 "offered": len(self.requests_per_connection),
                 "served": self.served,

@@ -46,6 +46,19 @@ def test_json_has_the_names_that_others_rely_on() -> None:
     assert result["generator_cpu_seconds"] > 0
 
 
+def test_an_open_loop_has_response_service_and_send_lag_in_its_json() -> None:
+    with scripted.scripted_server(scripted.echo) as port:
+        done = clients(
+            f"127.0.0.1:{port}", "--rate", "1000", "--arrivals", "poisson", "--spin",
+            "--seconds", "0.2", "--warm-up", "0", "--json",
+        )  # fmt: skip
+    result = json.loads(done.stdout)
+    assert result["rate"] == 1000
+    assert result["latency_ns"] == result["response_ns"]
+    assert result["service_ns"]["mean"] <= result["response_ns"]["mean"]
+    assert result["send_lag_ns"]["mean"] >= 0
+
+
 def test_the_readable_result_fits_80_columns_and_says_what_was_asked_and_what_came() -> None:
     with scripted.scripted_server(scripted.echo) as port:
         done = clients(f"127.0.0.1:{port}", "--connections", "3", "--seconds", "0.2")

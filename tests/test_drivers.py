@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import socket
 import threading
 import time
@@ -18,6 +20,7 @@ from clients import _engine
 from clients.engine import MAX_INTERVALS, Driver, Engine
 from clients.exchange import Exchange
 from clients.load import ERROR_KINDS, Load
+from clients.pacing import due_times
 from clients.reference import Reference
 from clients.tally import Tally
 from reports import histogram
@@ -277,9 +280,12 @@ def test_requests_carry_the_connection_and_sequence_that_the_exchange_says(
         drive(driver, port, connections=3, depth=2, size=20, session=7, seconds=0.05, drain=5.0)
     exchange = Exchange.of(Load(port=port, size=20))
     lives: Counter[int] = Counter()
-    for frames in sorted(filter(None, seen), key=lambda frames: frames[0][8:12]):
+    in_order = sorted(filter(None, seen), key=lambda f: int.from_bytes(f[0][8:12], "little"))
+    for frames in in_order:
         number = int.from_bytes(frames[0][12:16], "little")
-        expected = [exchange.request(number, lives[number] + index) for index in range(len(frames))]
+        expected = [
+            exchange.request.bytes_of(number, lives[number] + index) for index in range(len(frames))
+        ]
         assert frames == expected
         lives[number] += len(frames)
     assert set(lives) == {0, 1, 2}
@@ -303,7 +309,8 @@ def test_a_session_ends_after_its_requests_and_connects_anew(
     # Only the sessions that the end of the run cut off are shorter.
     assert len([length for length in lengths if length != 3]) <= 2
     assert set(lengths) <= {0, 1, 2, 3}
-    assert tally.connecting.count == len(lengths)
+    # The kernel may have completed a connect of which the driver had yet to be told.
+    assert len(lengths) - 2 <= tally.connecting.count <= len(lengths)
     assert faults(tally) == {}
 
 
@@ -356,6 +363,102 @@ def test_the_time_axis_has_every_interval_and_its_latencies(
         assert requests >= latencies.count > 0
     late = tally.answered.count - sum(h.count for h in tally.interval_latencies)
     assert 0 <= late <= 2  # answered in the drain
+
+
+@each_driver
+@pytest.mark.parametrize("arrivals", ["uniform", "poisson"])
+def test_an_open_loop_sends_what_is_due_in_the_window_no_more_and_no_less(
+    driver: Callable[[Load], Driver], arrivals: str
+) -> None:
+    window_ns = (0.1e9, 0.3e9)  # of the schedule: the warm-up covers what is before
+    due = itertools.takewhile(lambda due: due < window_ns[1], due_times(1000, arrivals, 7))
+    expected = sum(window_ns[0] <= time for time in due)
+    with scripted.scripted_server(scripted.echo) as port:
+        tally = drive(
+            driver, port, connections=4, rate=1000, arrivals=arrivals, seed=7,
+            warm_up=0.1, drain=5.0,
+        )  # fmt: skip
+    assert faults(tally) == {}
+    assert tally.answered.count == tally.services.count == tally.send_lags.count == expected
+    assert expected > 100
+
+
+@each_driver
+def test_requests_that_a_silent_server_keeps_waiting_are_unfinished_not_dropped(
+    driver: Callable[[Load], Driver],
+) -> None:
+    silent = scripted.answers_then(0, scripted.FAULTS["says nothing"][1])
+    with scripted.scripted_server(silent) as port:
+        tally = drive(driver, port, connections=3, rate=1000)
+    assert tally.answered.count == 0
+    assert tally.errors["unfinished"] == tally.unanswered.count == 200
+    assert tally.send_lags.count == 3  # the others never found a free connection
+
+
+@each_driver
+def test_response_time_counts_the_wait_for_a_free_connection_and_service_time_does_not(
+    driver: Callable[[Load], Driver],
+) -> None:
+    def takes_10_ms(connection: socket.socket) -> None:
+        for request in scripted.requests(connection):
+            time.sleep(0.01)
+            connection.sendall(scripted.answer(request))
+
+    with scripted.scripted_server(takes_10_ms) as port:
+        tally = drive(driver, port, connections=1, rate=200, drain=5.0)
+    # Request k is due at 5k ms, and 10(k + 1) ms is the soonest that it can be answered.
+    assert tally.answered.count == 40
+    assert tally.answered.max() >= 1e6 * (400 - 195)
+    assert tally.services.min() >= 9_990_000
+    assert tally.services.mean() < tally.answered.mean()
+    assert tally.send_lags.max() >= 1e6 * (390 - 195)
+
+
+def test_a_due_request_goes_to_the_connection_that_has_been_free_for_longest() -> None:
+    with scripted.scripted_server(scripted.echo) as port:
+        tally = drive(Engine, port, connections=5, rate=500, drain=5.0)
+    # One connection alone could carry this load; taken in turns they share it about evenly.
+    assert min(tally.requests_per_connection) >= 10
+
+
+@each_driver
+def test_idle_connections_prove_that_they_are_served_and_then_keep_quiet(
+    driver: Callable[[Load], Driver],
+) -> None:
+    lengths: list[int] = []
+
+    def count(connection: socket.socket) -> None:
+        requests = 0
+        for request in scripted.requests(connection):
+            requests += 1
+            connection.sendall(scripted.answer(request))
+        lengths.append(requests)
+
+    with scripted.scripted_server(count) as port:
+        tally = drive(driver, port, connections=2, idle=20, connect_at_once=5, drain=5.0)
+    assert tally.idle_served == 20
+    assert sorted(lengths)[:20] == [1] * 20
+    assert len(tally.requests_per_connection) == tally.served == 2
+    assert faults(tally) == {}
+
+
+def test_a_connect_whose_syn_was_sent_again_is_counted() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        listener.settimeout(10)
+
+        def accept_late() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    listener.accept()[0].close()
+
+        with socket.create_connection(listener.getsockname()):  # it fills the backlog
+            late = threading.Timer(0.3, accept_late)  # after the first SYN, before the second
+            late.start()
+            tally = drive(Engine, listener.getsockname()[1], connections=3, seconds=0.02)
+            listener.shutdown(socket.SHUT_RDWR)
+            late.join()
+    assert tally.connect_retries >= 1
+    assert tally.connecting.max() >= 900_000_000
 
 
 def test_threads_share_the_connections_out_and_add_their_figures_up() -> None:

@@ -1,4 +1,4 @@
-"""The stub file of the compiled engine."""
+"""The stub files of the compiled modules."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 
-def test_the_engines_stub_file_matches_the_built_module() -> None:
+def test_the_stub_files_match_the_built_modules() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "mypy.stubtest", "clients._engine"],
+        [sys.executable, "-m", "mypy.stubtest", "clients._engine", "clients._message", "clients._schedule"],
         capture_output=True,
         text=True,
         timeout=120,

@@ -55,7 +55,7 @@ def test_servers_need_nothing_but_the_standard_library(path: Path) -> None:
     assert roots <= sys.stdlib_module_names | {"servers"}
 
 
-def test_the_engine_imports_nothing_of_ours() -> None:
+def test_the_engine_imports_nothing_of_ours_but_its_own_parts() -> None:
     engine = (ROOT / "clients" / "_engine.pyx").read_text(encoding="utf-8")
     lines = [line.split() for line in engine.splitlines()]
     roots = {
@@ -63,7 +63,7 @@ def test_the_engine_imports_nothing_of_ours() -> None:
         for words in lines
         if words[:1] in (["import"], ["from"], ["cimport"])
     }
-    assert not roots & OURS
+    assert not roots & (OURS - {"clients"})
 
 
 def test_the_arrows_catch_what_they_forbid(tmp_path: Path) -> None:
