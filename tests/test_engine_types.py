@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+MODULES = ("clients._engine", "clients._message", "clients._schedule")
+
 
 def test_the_stub_files_match_the_built_modules() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "mypy.stubtest", "clients._engine", "clients._message", "clients._schedule"],
+        [sys.executable, "-m", "mypy.stubtest", *MODULES],
         capture_output=True,
         text=True,
         timeout=120,
