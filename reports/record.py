@@ -72,6 +72,10 @@ class Run(Record):
     window_seconds: float
     warm_up_seconds: float
     machine: dict[str, Any]  # the fingerprint, see bench.machine
+    placement_override: str = ""  # of all scenarios; empty: each has its own
+    # One connection's round trip to the null server, p50: "same" on one CPU, "split" across two.
+    wake_up_ns: dict[str, float] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)  # what else the user or the run chose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,12 @@ class Sample(Record):
     placement: str  # split, same or free
     server_cpus: list[int]
     client_cpus: list[int]
+    rate: float = 0.0  # requests due per second; 0: a closed loop
+    arrivals: str = ""  # of an open loop: uniform or poisson
+    spin: int = 0  # 1: the generator never slept in the window, so its CPU is all of its core
+    idle_connections: int = 0  # further ones, each with one request before the window
+    backlog: int = 0  # of connections that may wait to be accepted; 0: the server's own
+    file_bytes: int = 0  # of a transfer
 
     # What came back (MEASURE.md, "What counts").
     seconds: float = 0.0  # the measured window, t1 - t0
@@ -113,6 +123,13 @@ class Sample(Record):
     interval_seconds: float = 0.0  # the step of the time axis
     interval_requests: list[int] = field(default_factory=list)  # answers that arrived in each
     interval_latencies: list[str] = field(default_factory=list)  # by arrival, as `answered`
+    services: str = ""  # open loop: `answered`, counted from the send and not from the due time
+    send_lags: str = ""  # open loop: from the due time to the send
+    connect_retries: int = 0  # SYNs that the kernel had to send again
+    idle_served: int = 0  # idle connections that were answered and are still open
+    stopped: str = ""  # why a model could not go on at this level, or was not let; one sentence
+    # Of the null server under the same load in the same block; 0: not measured.
+    ceiling_requests_per_second: float = 0.0
 
     # The server's process tree over the window.
     server_user_seconds: float = 0.0
