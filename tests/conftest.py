@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from bench import meter
@@ -21,6 +22,10 @@ from tests.peer import Peer
 
 ROOT = Path(__file__).parents[1]
 DEADLINE_SECONDS = 15.0
+
+# No test asserts a time, and on a shared machine an example takes what it takes.
+hypothesis.settings.register_profile("threadmill", deadline=None)
+hypothesis.settings.load_profile("threadmill")
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
