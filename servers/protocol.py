@@ -14,7 +14,13 @@ Both sides of a connection can use this module: requests and answers are framed 
 
 from __future__ import annotations
 
+from functools import cache
 from struct import Struct
+
+# See servers/service.py: typing is not imported in a server.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 HEADER = Struct("!IBBH")
 """Size of the body, kind, flags (always 0), tag; big-endian."""
@@ -27,6 +33,12 @@ ECHO = 1
 UPPER = 2
 COMPUTE = 3
 WAIT = 4
+GET = 16
+PUT = 17
+LIST = 18
+META = 32
+DATA = 33
+END = 34
 BYE = 64
 ANSWER = 128
 """What is added to the kind of a request to make the kind of its answer."""
@@ -36,6 +48,11 @@ FAULT = 256
 
 DEFAULT_LIMIT = 16 * 2**20
 """Bytes in the body of a frame."""
+DATA_BYTES = 256 * 1024
+"""Bytes of a file in one DATA frame, at most."""
+LIMITS = {META: 4096, DATA: DATA_BYTES, END: 4096}
+"""Bytes in the body of a frame of these kinds, whatever the others may have; META and END are JSON
+of a name of 255 bytes or a digest, for which 4 KiB is ample however it is escaped."""
 
 Frame = tuple[int, int, bytes]
 """Kind, tag, body."""
@@ -48,10 +65,13 @@ class ProtocolError(Exception):
      ├── FramingError      the end of the frame cannot be trusted: the server closes
      │    ├── OversizeError
      │    └── FlagsError
-     └── RequestError      the frame was whole: the connection goes on
-          ├── KindError
-          ├── BodyError
-          └── LimitError
+     ├── RequestError      the frame was whole: the connection goes on
+     │    ├── KindError
+     │    ├── BodyError
+     │    ├── LimitError
+     │    └── NoRootError, NameRefusedError, NotFoundError, NotFileError,
+     │        DigestError, SizeError, StorageError, ChangedError
+     └── StateError        the two sides no longer agree where they are: the server closes
     """
 
     code: int
@@ -99,19 +119,86 @@ class LimitError(RequestError):
     code = 5
 
 
+class NoRootError(RequestError):
+    """The server has no files."""
+
+    code = 6
+
+
+class NameRefusedError(RequestError):
+    """The name cannot be that of a file under the root."""
+
+    code = 7
+
+
+class NotFoundError(RequestError):
+    """There is no file of this name."""
+
+    code = 8
+
+
+class NotFileError(RequestError):
+    """What has this name is not a regular file."""
+
+    code = 9
+
+
+class DigestError(RequestError):
+    """What arrived has another digest than END says."""
+
+    code = 10
+
+
+class SizeError(RequestError):
+    """What arrived has another size than META says."""
+
+    code = 11
+
+
+class StorageError(RequestError):
+    """The file system would not do it: full, read-only, broken."""
+
+    code = 12
+
+
+class ChangedError(RequestError):
+    """The file changed while it was sent."""
+
+    code = 13
+
+
+class StateError(ProtocolError):
+    """A frame of a known kind that may not come now."""
+
+    code = 14
+
+
 def frame(kind: int, tag: int, body: bytes = b"") -> bytes:
     """Return the bytes of one frame."""
     return pack_header(len(body), kind, 0, tag) + body
 
 
+def json_body(values: Mapping[str, object] | Sequence[Mapping[str, object]]) -> bytes:
+    """Return `values` as every body in JSON is written: equal values, equal bytes."""
+    import json  # a server without files has no use for it
+
+    return json.dumps(values, ensure_ascii=False).encode()
+
+
+@cache
+def limits_by_kind(limit: int) -> tuple[int, ...]:
+    """Return how long the body of a frame of each kind may be, where `limit` holds for most."""
+    return tuple(min(limit, LIMITS.get(kind, limit)) for kind in range(ERROR + 1))
+
+
 class Connection:
     """The receiving half of a connection: what arrives, in pieces of any size, becomes frames."""
 
-    __slots__ = ("_faulty", "_held", "_limit", "_wanted")
+    __slots__ = ("_faulty", "_held", "_limits", "_wanted")
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
-        """Refuse bodies of more than `limit` bytes."""
-        self._limit = limit
+        """Refuse bodies of more than `limit` bytes, or of what their kind may have."""
+        self._limits = limits_by_kind(limit)
         self._held = bytearray()  # the beginning of an unfinished frame
         self._wanted = 0  # how long `_held` must be before it gives anything new
         self._faulty = False
@@ -133,11 +220,12 @@ class Connection:
         frames: list[Frame] = []
         start, end = 0, len(data)
         wanted = HEADER_SIZE
+        limits = self._limits
         while (body := start + HEADER_SIZE) <= end:
             size, kind, flags, tag = unpack_header(data, start)
-            if flags or size > self._limit:
+            if flags or size > limits[kind]:
                 self._faulty = True
-                frames.append((FAULT, tag, self._fault(size, flags).body()))
+                frames.append((FAULT, tag, self._fault(size, kind, flags).body()))
                 return frames
             stop = body + size
             if stop > end:
@@ -150,7 +238,8 @@ class Connection:
             self._wanted = wanted
         return frames
 
-    def _fault(self, size: int, flags: int) -> FramingError:
-        if size > self._limit:
-            return OversizeError(f"A body of {size} bytes is over the limit of {self._limit}.")
+    def _fault(self, size: int, kind: int, flags: int) -> FramingError:
+        limit = self._limits[kind]
+        if size > limit:
+            return OversizeError(f"A body of {size} bytes is over the limit of {limit}.")
         return FlagsError(f"The flags must be 0, not {flags}.")

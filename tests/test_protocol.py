@@ -7,21 +7,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servers.protocol import (
+    DATA,
+    DATA_BYTES,
     ECHO,
+    END,
     FAULT,
     HEADER,
     HEADER_SIZE,
+    META,
     BodyError,
+    ChangedError,
     Connection,
+    DigestError,
     FlagsError,
     Frame,
     FramingError,
     KindError,
     LimitError,
+    NameRefusedError,
+    NoRootError,
+    NotFileError,
+    NotFoundError,
     OversizeError,
     ProtocolError,
     RequestError,
+    SizeError,
+    StateError,
+    StorageError,
     frame,
+    json_body,
 )
 
 LIMIT = 64
@@ -98,6 +112,24 @@ def test_a_body_of_exactly_the_limit_is_received() -> None:
     assert Connection(LIMIT).receive(frame(ECHO, 1, b"x" * LIMIT)) == [(ECHO, 1, b"x" * LIMIT)]
 
 
+@pytest.mark.parametrize(("kind", "most"), [(META, 4096), (DATA, DATA_BYTES), (END, 4096)])
+def test_a_part_of_a_transfer_has_a_limit_of_its_own(kind: int, most: int) -> None:
+    assert Connection().receive(frame(kind, 1, bytes(most))) == [(kind, 1, bytes(most))]
+    [(fault, tag, body)] = Connection().receive(HEADER.pack(most + 1, kind, 0, 5))
+    assert (fault, tag, int.from_bytes(body[:2], "big")) == (FAULT, 5, OversizeError.code)
+    assert str(most) in body.decode()
+
+
+def test_a_lower_limit_holds_for_the_parts_of_a_transfer_too() -> None:
+    [(fault, _, _)] = Connection(LIMIT).receive(HEADER.pack(LIMIT + 1, DATA, 0, 5))
+    assert fault == FAULT
+
+
+def test_json_is_written_in_one_way() -> None:
+    assert json_body({"name": "ä b", "size": 1}) == '{"name": "ä b", "size": 1}'.encode()
+    assert json_body([]) == b"[]"
+
+
 def test_a_body_in_many_pieces_is_looked_at_only_once_it_is_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -127,13 +159,26 @@ def test_every_error_has_the_code_of_the_wire_and_its_place_in_the_family() -> N
         KindError: 3,
         BodyError: 4,
         LimitError: 5,
+        NoRootError: 6,
+        NameRefusedError: 7,
+        NotFoundError: 8,
+        NotFileError: 9,
+        DigestError: 10,
+        SizeError: 11,
+        StorageError: 12,
+        ChangedError: 13,
+        StateError: 14,
     }
     assert {error: error.code for error in codes} == codes
     assert {error for error in codes if issubclass(error, FramingError)} == {
         OversizeError,
         FlagsError,
     }
-    assert all(issubclass(error, FramingError | RequestError) for error in codes)
+    assert {error for error in codes if not issubclass(error, RequestError)} == {
+        OversizeError,
+        FlagsError,
+        StateError,
+    }
 
 
 def test_an_error_becomes_its_code_and_its_sentence() -> None:
