@@ -78,7 +78,6 @@ cdef enum:
     HALF_BUCKET_BITS = 11  # HALF_BUCKET.bit_length()
     SLOTS = 27 * HALF_BUCKET
 
-    KIND_AT = 4
     ERROR_FRAME_KIND = 255
     READ_BYTES = 256 * 1024
     BATCH_BYTES = 64 * 1024  # pipelined requests go out together up to this size

@@ -92,7 +92,6 @@ cdef class Worker:
     cdef uint32_t depth, session
     cdef uint64_t ring          # the ring's size less one; a power of two less one
     cdef size_t batch
-    cdef bint framed
     cdef uint64_t outstanding   # requests sent and not answered, over all connections
     cdef int64_t connect_timeout, request_timeout
     cdef int64_t begin, end     # ns: of the phase; of the window while it is measured or drained
@@ -117,7 +116,6 @@ cdef class Worker:
         self.session = load.session
         self.connect_timeout = int(load.connect_timeout_seconds * 1e9)
         self.request_timeout = int(load.request_timeout_seconds * 1e9)
-        self.framed = exchange.answer.tagged
         self.ring = (1 << (load.depth - 1).bit_length()) - 1
         self.batch = max(1, min(load.depth, BATCH_BYTES // exchange.request.length))
         self.request = Message(exchange.request, self.batch)
@@ -585,16 +583,22 @@ cdef class Worker:
 
     cdef Error judge(self, Connection *connection, uint8_t *data, size_t size) noexcept nogil:
         """Compare the next `size` bytes with the answer that is due; ERRORS: nothing is wrong."""
-        cdef size_t matched = connection.matched
+        cdef size_t matched = connection.matched, wrong_at = 0, kind_at
+        cdef uint8_t *expected = self.answer.bytes_ + matched
         self.answer.patch(0, connection.number, connection.answered)
-        if not connection.wrong and not memcmp(data, self.answer.bytes_ + matched, size):
+        if not connection.wrong and not memcmp(data, expected, size):
             return ERRORS
-        if not self.framed or matched > KIND_AT:
+        if not self.answer.framed:
             return MISMATCH
-        if matched + size <= KIND_AT:
+        while not connection.wrong and data[wrong_at] == expected[wrong_at]:
+            wrong_at += 1
+        kind_at = self.answer.kind_at(matched + wrong_at)
+        if kind_at < matched:
+            return MISMATCH
+        if matched + size <= kind_at:
             connection.wrong = True  # the next bytes tell whether this is an error frame
             return ERRORS
-        return ERROR_FRAME if data[KIND_AT - matched] == ERROR_FRAME_KIND else MISMATCH
+        return ERROR_FRAME if data[kind_at - matched] == ERROR_FRAME_KIND else MISMATCH
 
     cdef void complete(self, Connection *connection, int64_t now) noexcept nogil:
         """Count the answer that has come in."""

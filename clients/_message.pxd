@@ -6,6 +6,7 @@ cdef class Message:
     cdef bytearray storage  # what bytes_ points into
     cdef uint8_t *bytes_
     cdef size_t length, patch_at, patch_length
-    cdef bint tagged, upper
+    cdef bint framed, tagged, upper
 
+    cdef size_t kind_at(self, size_t position) noexcept nogil
     cdef void patch(self, size_t index, uint32_t number, uint64_t sequence) noexcept nogil

@@ -2,14 +2,33 @@
 
 Both sides of an exchange are known beforehand to the byte, which is what lets the engine verify
 everything and store nothing. The engine does the same patching in C.
+
+A file's content is a function of its size, so the transfer of a file is known beforehand as well:
+all the frames of a GET's answer, or of a PUT, are one message, the same each time. Every connection
+puts the same name: each upload is a file of its own until it is renamed, so nothing is shared that
+several names would keep apart, and a run leaves one file behind, however long it was.
 """
 
 from __future__ import annotations
 
+import hashlib
+import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clients.load import REQUEST_KINDS, Load
-from servers.protocol import ANSWER, HEADER
+from servers.protocol import (
+    ANSWER,
+    DATA,
+    DATA_BYTES,
+    END,
+    GET,
+    HEADER,
+    META,
+    PUT,
+    frame,
+    json_body,
+)
 
 MARK_BYTES = 8
 """A payload begins with the sequence number and the connection's, little-endian u32 each."""
@@ -19,10 +38,16 @@ MARK_BYTES = 8
 class Message:
     """One direction of an exchange: equal bytes each time, but for the tag and the mark."""
 
-    head: bytes  # up to the payload
+    head: bytes = b""  # up to the payload
     payload: bytes
-    tagged: bool  # the head begins with a header of WIRE.md, whose tag is the sequence number's
+    framed: bool = True  # it consists of frames of WIRE.md, with no payload: of one
+    marked: bool = True  # the payload begins with the mark; False: the same bytes each time
     upper: bool = False  # the payload is in upper case
+
+    @property
+    def tagged(self) -> bool:
+        """Whether the tag is the sequence number's; else it is always the same."""
+        return self.framed and self.marked
 
     @property
     def length(self) -> int:
@@ -31,6 +56,8 @@ class Message:
 
     def bytes_of(self, connection: int, sequence: int) -> bytes:
         """Return the message number `sequence` on `connection`."""
+        if not self.marked:
+            return self.head + self.payload
         head = self.head
         if self.tagged:
             size, kind, flags, _ = HEADER.unpack_from(head)
@@ -50,28 +77,87 @@ class Exchange:
     @classmethod
     def of(cls, load: Load) -> Exchange:
         """Return the exchange that `load` repeats."""
-        size = load.size - load.length_prefix
-        payload = (_PATTERN * (size // len(_PATTERN) + 1))[:size]
         if load.framing == "rawecho":
-            prefix = size.to_bytes(load.length_prefix, "big") if load.length_prefix else b""
-            message = Message(head=prefix, payload=payload, tagged=False)
-            return cls(message, message)
-        kind = REQUEST_KINDS[load.kind]
-        argument = load.argument.to_bytes(4, "big") if load.kind in {"COMPUTE", "WAIT"} else b""
-        return cls(
-            Message(
-                head=HEADER.pack(len(argument) + size, kind, 0, 0) + argument,
-                payload=payload,
-                tagged=True,
-            ),
-            Message(
-                head=HEADER.pack(size, kind | ANSWER, 0, 0),
-                payload=payload,
-                tagged=True,
-                upper=load.kind == "UPPER",
-            ),
+            return _raw_echo(load.size, load.length_prefix)
+        return _TRANSFERS.get(load.kind, _exchange)(load)
+
+
+def _raw_echo(size: int, length_prefix: int) -> Exchange:
+    payload = _payload(size - length_prefix)
+    prefix = len(payload).to_bytes(length_prefix, "big") if length_prefix else b""
+    message = Message(head=prefix, payload=payload, framed=False)
+    return Exchange(message, message)
+
+
+def _exchange(load: Load) -> Exchange:
+    kind = REQUEST_KINDS[load.kind]
+    argument = load.argument.to_bytes(4, "big") if load.kind in {"COMPUTE", "WAIT"} else b""
+    payload = _payload(load.size)
+    return Exchange(
+        Message(
+            head=HEADER.pack(len(argument) + load.size, kind, 0, 0) + argument, payload=payload
+        ),
+        Message(
+            head=HEADER.pack(load.size, kind | ANSWER, 0, 0),
+            payload=payload,
+            upper=load.kind == "UPPER",
+        ),
+    )
+
+
+def _get(load: Load) -> Exchange:
+    request = frame(GET, 0, file_name(load.size).encode())
+    return Exchange(
+        Message(payload=request, marked=False),
+        Message(payload=_transfer(load.size), marked=False),
+    )
+
+
+def _put(load: Load) -> Exchange:
+    name = file_name(load.size)
+    values = {"name": name, "size": load.size, "sha256": _digest(load.size)}
+    return Exchange(
+        Message(payload=frame(PUT, 0, name.encode()) + _transfer(load.size), marked=False),
+        Message(payload=frame(PUT | ANSWER, 0, json_body(values)), marked=False),
+    )
+
+
+_TRANSFERS = {"GET": _get, "PUT": _put}
+
+
+def file_name(size: int) -> str:
+    """Return the name of the file of `size` bytes that a load gets or puts."""
+    return f"threadmill-{size}.bin"
+
+
+def file_content(size: int) -> Iterator[bytes]:
+    """Give the content of that file in pieces of DATA_BYTES; whoever serves GETs writes it."""
+    bytes_ = random.Random(size).randbytes  # noqa: S311  # no secret; no period, however long
+    for start in range(0, size, DATA_BYTES):
+        yield bytes_(min(DATA_BYTES, size - start))
+
+
+def _digest(size: int) -> str:
+    digest = hashlib.sha256()
+    for piece in file_content(size):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _transfer(size: int) -> bytes:
+    """Return the frames that carry the file, either way."""
+    return b"".join(
+        (
+            frame(META, 0, json_body({"name": file_name(size), "size": size})),
+            *(frame(DATA, 0, piece) for piece in file_content(size)),
+            frame(END, 0, json_body({"sha256": _digest(size)})),
         )
+    )
 
 
 # Any bytes do; these have lower-case letters for UPPER, and no short period.
 _PATTERN = bytes((17 + 31 * index + index // 251) % 256 for index in range(65_536))
+
+
+def _payload(size: int) -> bytes:
+    return (_PATTERN * (size // len(_PATTERN) + 1))[:size]

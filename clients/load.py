@@ -32,6 +32,8 @@ REQUEST_KINDS = {
     "UPPER": protocol.UPPER,
     "COMPUTE": protocol.COMPUTE,
     "WAIT": protocol.WAIT,
+    "GET": protocol.GET,
+    "PUT": protocol.PUT,
 }
 """The requests that the engine can make, with their numbers on the wire (WIRE.md)."""
 
@@ -46,7 +48,7 @@ class Load:
     depth: int = 1  # requests outstanding on each connection
     session: int = 0  # requests in a connection's life; 0: it lives for the run
     kind: str = "ECHO"  # one of REQUEST_KINDS
-    size: int = 64  # bytes of payload in a request
+    size: int = 64  # bytes of payload in a request; of the file that a GET or a PUT moves
     argument: int = 0  # rounds of COMPUTE, microseconds of WAIT
     framing: str = "frames"  # of WIRE.md; or "rawecho": `size` bytes out, the same bytes back
     length_prefix: int = 0  # rawecho: its first 0, 1, 2, 4 or 8 bytes say how many follow

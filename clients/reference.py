@@ -378,7 +378,7 @@ class Reference:
             request = connection.outstanding[0]
             expected = self._exchange.answer.bytes_of(connection.number, request.sequence)
             if not expected.startswith(connection.received[: len(expected)]):
-                kind = self._what_is_wrong(connection.received)
+                kind = self._what_is_wrong(connection.received, expected)
                 if kind is None:
                     return
                 self._fail(connection, kind)
@@ -396,13 +396,20 @@ class Reference:
         else:
             self._flush(connection)
 
-    def _what_is_wrong(self, received: bytearray) -> str | None:
-        """Return the kind of error; None while the header is too short to tell."""
-        if not self._exchange.answer.tagged:
+    def _what_is_wrong(self, received: bytearray, expected: bytes) -> str | None:
+        """Return the kind of error; None while a header is too short to tell."""
+        if not self._exchange.answer.framed:
             return "mismatch"
-        if len(received) < HEADER.size:
+        # Frames that are right are passed over; the last one may be whole, and yet be wrong.
+        start = 0
+        while True:
+            end = start + HEADER.size + HEADER.unpack_from(expected, start)[0]
+            if received[start:end] != expected[start:end]:
+                break
+            start = end
+        if len(received) < start + HEADER.size:
             return None
-        _, kind, _, _ = HEADER.unpack_from(received)
+        _, kind, _, _ = HEADER.unpack_from(received, start)
         return "error_frame" if kind == ERROR else "mismatch"
 
     def _count(self, connection: Connection, request: Request, now: float) -> None:

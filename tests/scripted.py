@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from hashlib import sha256
 
 from servers import protocol
 
@@ -144,3 +146,57 @@ FAULTS: dict[str, tuple[str, Callable[[socket.socket, protocol.Frame], object]]]
     "error frame in two pieces": ("error_frame", _split_error_frame),
 }
 """What a server can do wrong, and under which kind that counts."""
+
+
+# Files. Written from WIRE.md without the code under test, so that both must be right to agree.
+
+
+def json_frame(kind: int, tag: int, values: dict[str, object]) -> bytes:
+    """Return a frame whose body is JSON."""
+    return protocol.frame(kind, tag, json.dumps(values, ensure_ascii=False).encode())
+
+
+def transfer(tag: int, name: str, content: bytes) -> list[bytes]:
+    """Return the frames that carry a file: META, DATA*, END."""
+    pieces = [content[start : start + 2**18] for start in range(0, len(content), 2**18)]
+    return [
+        json_frame(protocol.META, tag, {"name": name, "size": len(content)}),
+        *(protocol.frame(protocol.DATA, tag, piece) for piece in pieces),
+        json_frame(protocol.END, tag, {"sha256": sha256(content).hexdigest()}),
+    ]
+
+
+def file_server(files: dict[str, bytes]) -> Script:
+    """Return a script that serves GETs and takes PUTs of whole files, held in `files`."""
+
+    def script(connection: socket.socket) -> None:
+        name, size, received = "", 0, b""
+        for kind, tag, body in requests(connection):
+            if kind == protocol.GET:
+                connection.sendall(b"".join(transfer(tag, body.decode(), files[body.decode()])))
+            elif kind == protocol.PUT:
+                name, received = body.decode(), b""
+            elif kind == protocol.META:
+                assert json.loads(body)["name"] == name
+                size = json.loads(body)["size"]
+            elif kind == protocol.DATA:
+                received += body
+            elif kind == protocol.END:
+                digest = sha256(received).hexdigest()
+                assert (len(received), digest) == (size, json.loads(body)["sha256"])
+                files[name] = received
+                values: dict[str, object] = {"name": name, "size": size, "sha256": digest}
+                connection.sendall(json_frame(protocol.PUT | protocol.ANSWER, tag, values))
+
+    return script
+
+
+def answers_get(*frames: bytes, then: Callable[[socket.socket], object] = lambda _: None) -> Script:
+    """Return a script that answers the first request with `frames`, and then does `then`."""
+
+    def script(connection: socket.socket) -> None:
+        next(requests(connection))
+        connection.sendall(b"".join(frames))
+        then(connection)
+
+    return script

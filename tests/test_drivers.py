@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from clients import _engine
 from clients.engine import MAX_INTERVALS, Driver, Engine
-from clients.exchange import Exchange
+from clients.exchange import Exchange, file_content, file_name
 from clients.load import ERROR_KINDS, Load
 from clients.pacing import due_times
 from clients.reference import Reference
@@ -82,6 +82,89 @@ def test_a_right_server_gives_no_errors_and_serves_every_connection(
     assert sum(tally.requests_per_connection) == tally.requests
     assert sum(tally.interval_requests) == tally.requests
     assert tally.answered.count >= tally.requests > 0
+
+
+FILE_SIZES = [0, 5, 2**18, 1_000_000]
+
+
+@each_driver
+@pytest.mark.parametrize("size", FILE_SIZES)
+@pytest.mark.parametrize("kind", ["GET", "PUT"])
+def test_files_are_moved_either_way_as_a_server_of_wire_md_moves_them(
+    driver: Callable[[Load], Driver], kind: str, size: int
+) -> None:
+    content = b"".join(file_content(size))
+    files = {file_name(size): content} if kind == "GET" else {}
+    with scripted.scripted_server(scripted.file_server(files)) as port:
+        tally = drive(driver, port, connections=2, kind=kind, size=size, depth=2, drain=5.0)
+    assert faults(tally) == {}
+    assert tally.requests > 0
+    assert files == {file_name(size): content}
+
+
+def _get_answer() -> list[bytes]:
+    content = b"".join(file_content(1_000_000))
+    return scripted.transfer(0, file_name(1_000_000), content)
+
+
+def _with_a_wrong_byte(frame: bytes) -> bytes:
+    middle = len(frame) // 2
+    return frame[:middle] + bytes([frame[middle] ^ 1]) + frame[middle + 1 :]
+
+
+_REFUSAL = protocol.frame(protocol.ERROR, 0, protocol.ChangedError("no").body())
+BAD_GETS: dict[str, tuple[str, Callable[[list[bytes]], list[bytes]]]] = {
+    "a wrong byte in the middle of DATA": (
+        "mismatch",
+        lambda frames: [*frames[:2], _with_a_wrong_byte(frames[2]), *frames[3:]],
+    ),
+    "a DATA frame left out": ("mismatch", lambda frames: [*frames[:2], *frames[3:]]),
+    "a wrong digest": ("mismatch", lambda frames: [*frames[:-1], _with_a_wrong_byte(frames[-1])]),
+    "an error frame instead of META": ("error_frame", lambda _: [_REFUSAL]),
+    "an error frame instead of DATA": ("error_frame", lambda frames: [*frames[:3], _REFUSAL]),
+    "an error frame instead of END": ("error_frame", lambda frames: [*frames[:-1], _REFUSAL]),
+    "an error frame in two pieces": (
+        "error_frame",
+        lambda frames: [*frames[:-1], _REFUSAL[:3], _REFUSAL[3:]],
+    ),
+    "the end in mid-file": ("eof", lambda frames: frames[:2]),
+}
+
+
+@each_driver
+@pytest.mark.parametrize("fault", BAD_GETS)
+def test_each_fault_in_a_file_counts_under_its_own_name(
+    driver: Callable[[Load], Driver], fault: str
+) -> None:
+    kind, change = BAD_GETS[fault]
+
+    def script(connection: socket.socket) -> None:
+        for index, _ in enumerate(scripted.requests(connection)):
+            for piece in _get_answer() if index == 0 else change(_get_answer()):
+                connection.sendall(piece)
+            if index:
+                return
+
+    with scripted.scripted_server(script) as port:
+        tally = drive(driver, port, connections=2, kind="GET", size=1_000_000, seconds=0.4)
+    assert set(faults(tally)) - {"unfinished"} == {kind}
+    assert tally.requests >= 2
+
+
+@each_driver
+def test_a_refused_upload_is_an_error_frame(driver: Callable[[Load], Driver]) -> None:
+    with scripted.scripted_server(scripted.answers_get(_REFUSAL)) as port:
+        tally = drive(driver, port, connections=1, kind="PUT", size=10)
+    assert tally.errors["error_frame"] > 0
+    assert set(faults(tally)) <= {"error_frame", "unfinished"}
+
+
+@given(st.integers(0, 600_000))
+def test_the_content_of_a_file_follows_from_its_size_and_has_it(size: int) -> None:
+    pieces = list(file_content(size))
+    assert sum(map(len, pieces)) == size
+    assert all(len(piece) == protocol.DATA_BYTES for piece in pieces[:-1])
+    assert b"".join(file_content(size)) == b"".join(pieces)
 
 
 @each_driver
