@@ -1,4 +1,7 @@
-"""`python -m clients HOST:PORT`: one load on one server, and its figures; usable alone."""
+"""`python -m clients HOST:PORT`: one load on one server, and its figures; usable alone.
+
+A first word `get`, `put` or `list` means the file client instead, which is in `clients.files`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from clients import address
 from clients.engine import Engine
 from clients.load import REQUEST_KINDS, Load
 from clients.tally import Tally
@@ -28,7 +32,11 @@ Examples:
   python -m clients 127.0.0.1:4000 --rate 5000 --arrivals poisson   (an open loop)
 
   python -m clients 127.0.0.1:7 --framing rawecho --size 512  (any echo server)
+
+Files: python -m clients get, put and list move files; each has its own --help.
 """
+
+FILE_COMMANDS = {"get", "put", "list"}
 
 
 def load_server(
@@ -39,7 +47,9 @@ def load_server(
         int, typer.Option(help="Requests in a connection's life; 0: it lives for the run.")
     ] = 0,
     kind: Annotated[str, typer.Option(help=f"Request: {', '.join(REQUEST_KINDS)}.")] = "ECHO",
-    size: Annotated[int, typer.Option(help="Bytes of payload in a request.")] = 64,
+    size: Annotated[
+        int, typer.Option(help="Bytes of payload in a request, or of the file of a GET or PUT.")
+    ] = 64,
     argument: Annotated[int, typer.Option(help="Rounds of COMPUTE, microseconds of WAIT.")] = 0,
     framing: Annotated[
         str, typer.Option(help="frames, or rawecho: SIZE bytes out, the same bytes back.")
@@ -109,11 +119,9 @@ def _drive(load: Load, seconds: float, warm_up: float, drain: float) -> Tally:
 
 
 def _address(target: str) -> tuple[str, int]:
-    host, colon, port = target.rpartition(":")
-    if not (host and colon and port.isdecimal()):
-        raise ValueError(f"{target!r} is not of the form HOST:PORT")
+    host, port = address.split(target)
     try:
-        return socket.gethostbyname(host), int(port)
+        return socket.gethostbyname(host), port
     except OSError as error:
         raise ValueError(f"no IPv4 address for {host!r}: {error.strerror}") from error
 
@@ -170,6 +178,10 @@ def _stop(sentence: str, code: int) -> NoReturn:
 
 def main() -> None:
     """Run the command line."""
+    if sys.argv[1:2] and sys.argv[1] in FILE_COMMANDS:
+        from clients import files
+
+        files.app(prog_name="python -m clients")
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(epilog=EXAMPLES)(load_server)
     app()
