@@ -20,16 +20,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.plan import cells, order
-from bench.progress import reporter
-from bench.run import Outcome, conduct, describe
+from bench import session
+from bench.placement import PLACEMENTS, PlacementError, allowed_cpus, chosen
+from bench.precision import DEFAULT_BUDGET, QuantityError, seconds, share
+from bench.run import Outcome
 from bench.scenarios import (
     PROFILES,
     SCENARIOS,
+    STUDIES,
     UnknownNameError,
+    find_placement,
     find_profile,
     find_scenario,
 )
+from bench.session import Request
+from clients.generator import GeneratorError
 from reports.store import RunFolder, Store, StoreError
 from servers.catalog import MODELS, UnknownModel
 from servers.catalog import find as find_model
@@ -72,7 +77,11 @@ RESULTS = Path("reports/runs")
 
 @app.command(
     epilog=examples(
-        "run", "run --profile quick", "run --models thread,asyncio --scenarios echo --blocks 3"
+        "run",
+        "run --profile quick",
+        "run --models thread,asyncio --scenarios echo --blocks 3",
+        "run --scenarios rate,curve --precision 5% --budget 10m",
+        "run --profile quick --placement same",
     )
 )
 def run(
@@ -93,6 +102,19 @@ def run(
     workers: Annotated[
         int, typer.Option(min=0, max=10_000, help="Size of the pools; 0: 64, as their rows say.")
     ] = 0,
+    placement: Annotated[
+        str, typer.Option(help=f"Of every scenario: {', '.join(PLACEMENTS)}; empty: their own.")
+    ] = "",
+    server_cpus: Annotated[
+        str, typer.Option(metavar="0,2-3", help="The server's CPUs, with --client-cpus.")
+    ] = "",
+    client_cpus: Annotated[str, typer.Option(metavar="1", help="The generator's CPUs.")] = "",
+    precision: Annotated[
+        str, typer.Option(metavar="5%", help="Add blocks until throughputs are this certain.")
+    ] = "",
+    budget: Annotated[
+        str, typer.Option(metavar="10m", help="The time after which --precision gives up.")
+    ] = DEFAULT_BUDGET,
     results: Results = RESULTS,
 ) -> None:
     """Measure the models under the scenarios, and write the report.
@@ -100,17 +122,20 @@ def run(
     Ctrl-C stops the servers and reports the trials that were finished.
     """
     asked = find_profile(profile).narrowed(_named(scenarios, find_scenario), blocks, window)
-    chosen = _named(models, find_model) or MODELS
-    seed = secrets.randbelow(2**31) if seed is None else seed
-    trials = order(cells(chosen, asked.scenarios, workers), asked.blocks, seed)
-    console = Console()
-    record = describe(asked, [model.name for model in chosen], seed)
-    folder = Store(results).create(record)
-    console.print(
-        f"{len(trials)} trials of {asked.window_seconds:g} s, profile {asked.name}, seed {seed}",
-        highlight=False,
+    cpus = chosen(server_cpus, client_cpus, allowed_cpus())
+    everywhere = find_placement(placement) if placement else cpus.name if cpus else ""
+    request = Request(
+        profile=asked.placed(everywhere) if everywhere else asked,
+        models=_named(models, find_model) or MODELS,
+        workers=workers,
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+        cpus=cpus or allowed_cpus(),
+        placement=everywhere,
+        precision=share(precision) if precision else 0.0,
+        budget_seconds=seconds(budget),
     )
-    outcome = conduct(trials, asked, folder, record.id, reporter(console, len(trials)))
+    console = Console()
+    folder, outcome = session.run(request, results, console)
     if outcome is Outcome.INTERRUPTED:
         console.print("interrupted")
     _publish(folder, console)
@@ -171,7 +196,8 @@ def models(as_json: AsJson = False) -> None:
 def scenarios(as_json: AsJson = False) -> None:
     """List the scenarios."""
     rows = [
-        {**dataclasses.asdict(scenario), "level": scenario.level} for scenario in SCENARIOS.values()
+        {**dataclasses.asdict(scenario), "level": scenario.level}
+        for scenario in (*SCENARIOS.values(), *(row for rows in STUDIES.values() for row in rows))
     ]
     _show(rows, ("name", "level", "placement", "shows"), as_json)
 
@@ -217,8 +243,12 @@ def main() -> None:
     """Run the command line; what the user or the machine did wrong is one sentence."""
     try:
         app(prog_name="threadmill")
-    except (UnknownNameError, UnknownModel) as error:
+    except (UnknownNameError, UnknownModel, PlacementError, QuantityError) as error:
         _fail(str(error), USAGE)
+    except KeyboardInterrupt:
+        _fail("interrupted before there was anything to keep", INTERRUPTED)
+    except GeneratorError as error:
+        _fail(f"the load generator failed: {error}", TROUBLE)
     except StoreError as error:
         # The disk's refusal and a run that is not there come as the same error; only the first
         # has the system's own behind it.

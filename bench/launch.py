@@ -41,15 +41,16 @@ class ServerDied(RuntimeError):  # noqa: N818  # it says what happened; the serv
     """A server that ended, or did not start, answer or stop as it must; with its last words."""
 
 
-def command(model: catalog.Model, workers: int) -> list[str]:
+def command(model: catalog.Model, workers: int, backlog: int = 0) -> list[str]:
     """Return the command line of a server.
 
     Without `site` (-S) where the model needs nothing installed: what site-packages hooks into
     every interpreter is not the server's own cost.
     """
     isolation = [] if model.needs else ["-S"]
-    size = ["--workers", str(workers)] if workers else []
-    server = ["-m", "servers", model.name, "--port", "0", "--watch-stdin", *size]
+    numbers = {"--workers": workers, "--backlog": backlog}
+    options = [word for name, value in numbers.items() if value for word in (name, str(value))]
+    server = ["-m", "servers", model.name, "--port", "0", "--watch-stdin", *options]
     return [sys.executable, *isolation, *server]
 
 
@@ -59,8 +60,10 @@ class Server:
     Leaving raises ServerDied when the server did not end cleanly, unless an error is under way.
     """
 
-    def __init__(self, model: catalog.Model, *, workers: int, cpus: Sequence[int]) -> None:
-        self._command = command(model, workers)
+    def __init__(
+        self, model: catalog.Model, *, workers: int, cpus: Sequence[int], backlog: int = 0
+    ) -> None:
+        self._command = command(model, workers, backlog)
         self._cpus = cpus
         self.host = ""
         self.port = 0

@@ -6,8 +6,13 @@ The shares are of all CPUs together: on 2 CPUs, one busy neighbour is a share of
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
+
+FOREIGN_SHARE = 0.1
+"""Above this share of all CPUs a trial is marked as disturbed (MEASURE.md)."""
+STEAL_SHARE = 0.01
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -40,6 +45,15 @@ class Noise:
     foreign: float  # used by neither server nor generator
     steal: float
 
+    def remark(self) -> str:
+        """Say what disturbed, as `! 23% foreign CPU`; empty when nothing much did."""
+        disturbers = (
+            (self.foreign, FOREIGN_SHARE, "foreign CPU"),
+            (self.steal, STEAL_SHARE, "stolen"),
+        )
+        words = [f"{share:.0%} {what}" for share, most, what in disturbers if share > most]
+        return f"! {', '.join(words)}" if words else ""
+
 
 def noise(before: CpuTicks, after: CpuTicks, own_cpu_seconds: float) -> Noise:
     """Return what was not ours between two readings. Pure."""
@@ -49,3 +63,10 @@ def noise(before: CpuTicks, after: CpuTicks, own_cpu_seconds: float) -> Noise:
     total = max(1, busy + idle + steal)
     foreign = max(0.0, busy - own_cpu_seconds * TICKS_PER_SECOND)
     return Noise(foreign=foreign / total, steal=steal / total)
+
+
+def watch(seconds: float) -> Noise:
+    """Return what the machine does while this process sleeps for `seconds`."""
+    before = CpuTicks.now()
+    time.sleep(seconds)
+    return noise(before, CpuTicks.now(), 0.0)

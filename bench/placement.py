@@ -12,11 +12,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 
+class PlacementError(ValueError):
+    """CPUs that a user named and that cannot be used so; the message is a sentence."""
+
+
 class Placement(NamedTuple):
     """The CPUs of either side."""
 
     server: list[int]
     client: list[int]
+
+    @property
+    def name(self) -> str:
+        """The row of PLACEMENTS that it is, or is most like."""
+        if self.apart:
+            return "split"
+        return "same" if self.server == self.client and len(self.server) == 1 else "free"
+
+    @property
+    def apart(self) -> bool:
+        """Whether the generator has its CPUs to itself, and may spin on them."""
+        return not set(self.server) & set(self.client)
 
 
 def _split(cpus: list[int]) -> Placement:
@@ -32,9 +48,37 @@ PLACEMENTS: Mapping[str, Callable[[list[int]], Placement]] = {
 }
 
 
-def place(placement: str, cpus: Sequence[int]) -> Placement:
-    """Return the CPUs of server and generator among the allowed `cpus`."""
+def place(placement: str, cpus: Sequence[int] | Placement) -> Placement:
+    """Return the CPUs of server and generator among the allowed `cpus`, or those a user named."""
+    if isinstance(cpus, Placement):
+        return cpus
     return PLACEMENTS[placement](sorted(cpus))
+
+
+def chosen(server: str, client: str, allowed: Sequence[int]) -> Placement | None:
+    """Return the placement that lists like `0,2-3` name; None without any. PlacementError."""
+    if not server and not client:
+        return None
+    if not (server and client):
+        raise PlacementError("--server-cpus and --client-cpus go together, as in 0 and 1")
+    return Placement(_cpus(server, allowed), _cpus(client, allowed))
+
+
+def _cpus(text: str, allowed: Sequence[int]) -> list[int]:
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if not (first.isdecimal() and (last or first).isdecimal()):
+            raise PlacementError(f"CPUs are numbers with commas between, as in 0,2-3, not {text!r}")
+        # Ends beyond the allowed CPUs are found out before a range of any length is built.
+        for end in (int(first), int(last or first)):
+            if end not in allowed:
+                there = ",".join(map(str, allowed))
+                raise PlacementError(f"there is no CPU {end} to run on, there are {there}")
+        found.update(range(int(first), int(last or first) + 1))
+    if not found or not found <= set(allowed):
+        raise PlacementError(f"not all CPUs of {text!r} are allowed to this process")
+    return sorted(found)
 
 
 def allowed_cpus() -> list[int]:

@@ -1,14 +1,17 @@
 """The order of a run. Pure: scenarios, models, blocks and a seed in, a list of trials out.
 
 Every block runs each cell once, in an order of its own: a machine that grows slower over the run
-then slows all models alike, and no model always follows the same other.
+then slows all models alike, and no model always follows the same other. Only a ladder of idle
+connections is climbed from below: what a rung took says whether the next one may be tried.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 
 from bench.scenarios import Scenario
 from servers.catalog import Model
@@ -21,6 +24,11 @@ class Cell:
     model: Model
     scenario: Scenario
     workers: int  # of a pool; 0: the model has none
+
+    @property
+    def ladder(self) -> tuple[str, str, int]:
+        """What the rungs of one ladder of idle connections have in common."""
+        return self.model.name, self.scenario.name, self.workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +54,26 @@ def cells(models: Sequence[Model], scenarios: Sequence[Scenario], workers: int =
 
 def order(cells: Sequence[Cell], blocks: int, seed: int) -> list[Trial]:
     """Return `blocks` x `cells` trials, block after block, each in a random order of its own."""
+    return [trial for block in islice(endless(cells, seed), blocks) for trial in block]
+
+
+def endless(cells: Sequence[Cell], seed: int) -> Iterator[list[Trial]]:
+    """Yield block after block without end, in the order that `order` gives them."""
     shuffler = random.Random(seed)  # noqa: S311  # an order to be repeated, not a secret
-    return [
-        Trial(cell, block)
-        for block in range(1, blocks + 1)
-        for cell in shuffler.sample(cells, len(cells))
-    ]
+    for block in count(1):
+        shuffled = shuffler.sample(cells, len(cells))
+        yield [Trial(cell, block) for cell in climbing(shuffled)]
+
+
+def climbing(cells: Sequence[Cell]) -> list[Cell]:
+    """Return `cells` with the rungs of each ladder, which keep their places, sorted upwards."""
+    places: dict[tuple[str, str, int], list[int]] = defaultdict(list)
+    for place, cell in enumerate(cells):
+        if cell.scenario.idle:
+            places[cell.ladder].append(place)
+    climbed = list(cells)
+    for ladder in places.values():
+        rungs = sorted((cells[place] for place in ladder), key=lambda cell: cell.scenario.idle)
+        for place, cell in zip(ladder, rungs, strict=True):
+            climbed[place] = cell
+    return climbed

@@ -13,7 +13,8 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from reports.record import Sample
+from bench.noise import Noise
+from reports.record import Run, Sample
 
 
 class Reporter(Protocol):
@@ -33,6 +34,32 @@ class Reporter(Protocol):
     def finished(self, sample: Sample) -> None:
         """Show one more trial as done."""
 
+    def more(self, trials: int) -> None:
+        """Expect so many more trials."""
+
+
+def header(run: Run, trials: int, now: Noise) -> list[str]:
+    """Return what stands above a run: what it will do, and on what kind of machine."""
+    asked = f"{trials} trials of {run.window_seconds:g} s, profile {run.profile}, seed {run.seed}"
+    placement = f"placement: {run.placement_override}" if run.placement_override else ""
+    trips = [
+        f"{nanoseconds / 1000:.0f} us {TRIPS.get(name, name)}"
+        for name, nanoseconds in run.wake_up_ns.items()
+    ]
+    wake_up = f"a round trip to a server that does nothing: {', '.join(trips)}" if trips else ""
+    disturbed = now.remark()
+    noise = f"{disturbed} before the first trial; the figures will say so" if disturbed else ""
+    return [line for line in (asked, placement, wake_up, noise) if line]
+
+
+TRIPS = {"same": "on one CPU", "split": "across two"}
+
+
+def remarks(sample: Sample) -> str:
+    """Return what a trial's line says besides its figure: who disturbed it, why it stopped."""
+    disturbed = Noise(sample.foreign_cpu_share, sample.steal_share).remark()
+    return "  ".join(filter(None, (disturbed, sample.stopped)))
+
 
 def reporter(console: Console, trials: int) -> Reporter:
     """Return what suits the console."""
@@ -46,6 +73,10 @@ class Clock:
         self.trials = trials
         self.done = 0
         self._started = time.monotonic()
+
+    def more(self, trials: int) -> None:
+        """Expect so many more trials."""
+        self.trials += trials
 
     def step(self) -> None:
         """Count one more trial."""
@@ -94,9 +125,16 @@ class Bar:
             self._progress.console.print(
                 f"{description} failed: {sample.failure}", style="red", markup=False
             )
+        if remark := remarks(sample):
+            self._progress.console.print(f"{description} {remark}", style="yellow", markup=False)
         self._progress.update(
             self._task, advance=1, description=description, left=self._clock.left(), refresh=True
         )
+
+    def more(self, trials: int) -> None:
+        """Make the bar longer."""
+        self._clock.more(trials)
+        self._progress.update(self._task, total=self._clock.trials)
 
 
 class Lines:
@@ -124,7 +162,13 @@ class Lines:
         rate = sample.requests / sample.seconds if sample.seconds else 0.0
         outcome = f"failed: {sample.failure}" if sample.failure else f"{rate:>9,.0f} requests/s"
         line = (
-            f"{self._clock.done:{width}}/{self._clock.trials}  {sample.scenario:9}"
+            f"{self._clock.done:{width}}/{self._clock.trials}  {sample.scenario:11}"
             f" {sample.model:13} {outcome}  {self._clock.left()}"
         )
+        if remark := remarks(sample):
+            line += f"  {remark}"
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def more(self, trials: int) -> None:
+        """Count up to a higher number."""
+        self._clock.more(trials)

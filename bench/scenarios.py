@@ -10,6 +10,8 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bench.placement import PLACEMENTS
+
 
 class UnknownNameError(LookupError):
     """A name that is in no table of ours; the message suggests the nearest."""
@@ -34,6 +36,15 @@ class Scenario:
     depth: int = 1  # requests outstanding on each connection
     placement: str = "split"  # one of bench.placement.PLACEMENTS
     workers: int = 0  # of a pool; 0: as many as the model's row says
+    rate: float = 0.0  # open loop: requests due per second; 0: a closed loop, or `share` tells
+    arrivals: str = "uniform"  # of an open loop; or "poisson"
+    share: float = 0.0  # open loop: the rate as a share of a capacity, measured when a run begins
+    share_of: str = ""  # whose: a row of bench.rates.CAPACITIES
+    idle: int = 0  # further connections, which make one request and then keep quiet
+    backlog: int = 0  # of the server; 0: its own
+    connect_at_once: int = 128
+    connect_timeout_seconds: float = 5.0
+    request_timeout_seconds: float = 30.0
 
     @property
     def level(self) -> str:
@@ -42,11 +53,24 @@ class Scenario:
         if self.session:
             words.append(f"{_count(self.session, 'request')} each")
         words.append(REQUEST_WORDS.get(self.kind, _size)(self))
+        if self.share:
+            words.append(f"{self.share:.0%} of {self.share_of} capacity")
+        elif self.rate:
+            words.append(f"{self.rate:,.0f}/s")
+        if self.idle:
+            words.append(f"{self.idle:,} idle")
+        if self.backlog:
+            words.append(f"backlog {self.backlog:,}")
         if self.placement != "split":
             words.append(self.placement)
         if self.workers:
             words.append(_count(self.workers, "worker"))
         return ", ".join(words)
+
+    @property
+    def saturates(self) -> bool:
+        """Whether the generator may be what limits it: nothing else says how fast to go."""
+        return self.kind == "ECHO" and not (self.share or self.rate or self.idle or self.backlog)
 
 
 def _count(number: int, noun: str) -> str:
@@ -130,6 +154,60 @@ LEVELS: tuple[Scenario, ...] = (
 """What `full` adds to the rows above."""
 
 
+STUDIES: Mapping[str, tuple[Scenario, ...]] = {
+    "rate": tuple(
+        replace(
+            ECHO,
+            name="rate",
+            shows="latency and CPU at a rate that every model can keep",
+            share=share,
+            share_of="the slowest model's",
+            placement=placement,
+        )
+        for share in (0.25, 0.5)
+        for placement in ("split", "same")
+    ),
+    "curve": tuple(
+        replace(
+            ECHO,
+            name="curve",
+            shows="response time against rate, up to and over what a model can do",
+            share=share,
+            share_of="its own",
+        )
+        for share in (0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0, 1.2)
+    ),
+    "connections": tuple(
+        Scenario(
+            name="connections",
+            shows="what an idle connection costs, and how many can be had",
+            connections=16,
+            kind="ECHO",
+            size_bytes=64,
+            idle=idle,
+            # A model that does not serve an idle connection is known by its waiting in vain.
+            request_timeout_seconds=5.0,
+        )
+        for idle in (10, 100, 1_000, 10_000)
+    ),
+    "backlog": tuple(
+        Scenario(
+            name="backlog",
+            shows="a burst of connects against a queue",
+            connections=256,
+            kind="ECHO",
+            size_bytes=64,
+            backlog=backlog,
+            connect_at_once=256,
+            # Long enough for a lost SYN to be sent again twice, after 1 s and after 3.
+            connect_timeout_seconds=4.0,
+        )
+        for backlog in (5, 128, 1024)
+    ),
+}
+"""Scenarios of several rows that belong together; each has a profile of its own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """How much of it to run, and how long each trial looks."""
@@ -141,6 +219,7 @@ class Profile:
     window_seconds: float
     warm_up_seconds: float
     drain_seconds: float  # the most that requests in flight are waited for after the window
+    ceiling_seconds: float = 0.3  # of the null server under each load in each block; 0: not at all
 
     def narrowed(
         self, scenarios: Sequence[Scenario], blocks: int | None, window_seconds: float | None
@@ -152,7 +231,8 @@ class Profile:
         rows = tuple(
             level
             for scenario in scenarios
-            for level in [row for row in self.scenarios if row.name == scenario.name] or [scenario]
+            for level in [row for row in self.scenarios if row.name == scenario.name]
+            or STUDIES.get(scenario.name, [scenario])
         )
         return replace(
             self,
@@ -160,6 +240,11 @@ class Profile:
             blocks=blocks or self.blocks,
             window_seconds=window_seconds or self.window_seconds,
         )
+
+    def placed(self, placement: str) -> Profile:
+        """Return the profile with every scenario at one placement; rows made alike become one."""
+        moved = (replace(row, placement=placement) for row in self.scenarios)
+        return replace(self, scenarios=tuple(dict.fromkeys(moved)))
 
 
 PROFILES: Mapping[str, Profile] = {
@@ -192,14 +277,28 @@ PROFILES: Mapping[str, Profile] = {
             warm_up_seconds=0.5,
             drain_seconds=1.0,
         ),
+        *(
+            Profile(
+                name=name,
+                shows=rows[0].shows,
+                scenarios=rows,
+                blocks=3,
+                window_seconds=0.8,
+                warm_up_seconds=0.2,
+                drain_seconds=1.0,
+            )
+            for name, rows in STUDIES.items()
+        ),
     )
 }
 
 
 def find_scenario(name: str) -> Scenario:
-    """Return the row called `name`; UnknownNameError when there is none."""
+    """Return the row called `name`, a study's first; UnknownNameError when there is none."""
+    if name in STUDIES:
+        return STUDIES[name][0]
     if name not in SCENARIOS:
-        raise UnknownNameError("scenario", name, SCENARIOS)
+        raise UnknownNameError("scenario", name, {**SCENARIOS, **STUDIES})
     return SCENARIOS[name]
 
 
@@ -208,3 +307,10 @@ def find_profile(name: str) -> Profile:
     if name not in PROFILES:
         raise UnknownNameError("profile", name, PROFILES)
     return PROFILES[name]
+
+
+def find_placement(name: str) -> str:
+    """Return `name` when it is a placement; UnknownNameError when it is none."""
+    if name not in PLACEMENTS:
+        raise UnknownNameError("placement", name, PLACEMENTS)
+    return name

@@ -7,15 +7,17 @@ window opens then cancel those in flight when it closes. This process sleeps in 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from bench import meter
+from bench.ladder import shortfall
 from bench.launch import Server, ServerDied
 from bench.noise import CpuTicks, noise
-from bench.placement import place
+from bench.placement import Placement, place
 from bench.plan import Cell, Trial
 from bench.scenarios import Profile
 from clients.generator import Generator, GeneratorError
@@ -26,33 +28,46 @@ from reports.record import Sample
 INTERVALS = 12  # steps of the time axis in a window
 
 
-def measure(trial: Trial, profile: Profile, run_id: str, cpus: Sequence[int]) -> Sample:
+def measure(trial: Trial, profile: Profile, run_id: str, cpus: Sequence[int] | Placement) -> Sample:
     """Run one trial on the allowed `cpus`. A failure is in the Sample, with what it had by then."""
+    blank = untried(trial, run_id, cpus)
+    placement = Placement(blank.server_cpus, blank.client_cpus)
     scenario = trial.cell.scenario
-    placement = place(scenario.placement, cpus)
-    started = datetime.now(UTC).isoformat(timespec="milliseconds")
     figures: dict[str, Any] = {}
-    failure = ""
     try:
         with (
-            Server(trial.cell.model, workers=trial.cell.workers, cpus=placement.server) as server,
+            Server(
+                trial.cell.model,
+                workers=trial.cell.workers,
+                cpus=placement.server,
+                backlog=scenario.backlog,
+            ) as server,
             Generator(cpus=placement.client) as generator,
         ):
             try:
-                _drive(server, generator, trial.cell, profile, figures)
+                _drive(server, generator, trial, profile, figures, spin=bool(blank.spin))
             except GeneratorError:
                 server.check_alive()  # a dead server is the reason, and knows the details
                 raise
     except (ServerDied, GeneratorError) as error:
-        failure = str(error)
+        figures["failure"] = str(error)
+    return dataclasses.replace(blank, **figures)
+
+
+def untried(
+    trial: Trial, run_id: str, cpus: Sequence[int] | Placement, stopped: str = ""
+) -> Sample:
+    """Return the record of a trial before it has any figures: the cell and its load."""
+    scenario = trial.cell.scenario
+    placement = place(scenario.placement, cpus)
     return Sample(
         run=run_id,
         model=trial.cell.model.name,
         scenario=scenario.name,
         level=scenario.level,
         block=trial.block,
-        started=started,
-        failure=failure,
+        started=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        stopped=stopped,
         connections=scenario.connections,
         depth=scenario.depth,
         session=scenario.session,
@@ -63,14 +78,25 @@ def measure(trial: Trial, profile: Profile, run_id: str, cpus: Sequence[int]) ->
         placement=scenario.placement,
         server_cpus=placement.server,
         client_cpus=placement.client,
-        **figures,
+        rate=scenario.rate,
+        arrivals=scenario.arrivals if scenario.rate else "",
+        spin=int(bool(scenario.rate) and placement.apart),
+        idle_connections=scenario.idle,
+        backlog=scenario.backlog,
     )
 
 
 def _drive(
-    server: Server, generator: Generator, cell: Cell, profile: Profile, figures: dict[str, Any]
+    server: Server,
+    generator: Generator,
+    trial: Trial,
+    profile: Profile,
+    figures: dict[str, Any],
+    *,
+    spin: bool,
 ) -> None:
     """Take the server through the phases; put each figure into `figures` once it is known."""
+    cell = trial.cell
     server.wait_until_answering()
     figures["ready_seconds"] = server.ready_seconds
     figures["first_answer_seconds"] = server.first_answer_seconds
@@ -78,7 +104,7 @@ def _drive(
     meter.settle(server.pid)  # the first answer's connection may still be ending
     figures["pss_idle_bytes"] = meter.footprint(server.pid).pss_bytes
 
-    generator.open(_load(server, cell))
+    generator.open(dataclasses.replace(_load(server, cell), spin=spin, seed=trial.block))
     generator.warm_up(profile.warm_up_seconds)
     before, ticks_before = meter.settle(server.pid, still_seconds), CpuTicks.now()
     generator.measure(profile.window_seconds, _interval_seconds(profile.window_seconds))
@@ -97,6 +123,7 @@ def _drive(
         "voluntary_switches": used.voluntary_switches,
         "involuntary_switches": used.involuntary_switches,
         "minor_faults": used.minor_faults,
+        "stopped": shortfall(cell, tally.idle_served, tally.served),
         "pss_loaded_bytes": loaded.pss_bytes,
         "processes": loaded.processes,
         "threads": loaded.threads,
@@ -128,6 +155,12 @@ def _load(server: Server, cell: Cell) -> Load:
         kind=scenario.kind,
         size=scenario.size_bytes,
         argument=scenario.argument,
+        rate=scenario.rate,
+        arrivals=scenario.arrivals,
+        idle=scenario.idle,
+        connect_at_once=scenario.connect_at_once,
+        connect_timeout_seconds=scenario.connect_timeout_seconds,
+        request_timeout_seconds=scenario.request_timeout_seconds,
     )
 
 
@@ -144,5 +177,9 @@ def _tally_figures(tally: Tally) -> dict[str, Any]:
         "interval_seconds": tally.interval_seconds,
         "interval_requests": list(tally.interval_requests),
         "interval_latencies": [histogram.encode() for histogram in tally.interval_latencies],
+        "services": tally.services.encode() if tally.rate else "",
+        "send_lags": tally.send_lags.encode() if tally.rate else "",
+        "connect_retries": tally.connect_retries,
+        "idle_served": tally.idle_served,
         "generator_cpu_seconds": tally.generator_cpu_seconds,
     }

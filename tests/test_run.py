@@ -33,7 +33,11 @@ from servers.catalog import MODELS, Model, find
 
 CPUS = sorted(os.sched_getaffinity(0))
 SHORT = dataclasses.replace(
-    find_profile("quick"), warm_up_seconds=0.03, window_seconds=0.1, drain_seconds=0.1
+    find_profile("quick"),
+    warm_up_seconds=0.03,
+    window_seconds=0.1,
+    drain_seconds=0.1,
+    ceiling_seconds=0.0,
 )
 
 
@@ -68,6 +72,9 @@ class Record:
     def finished(self, sample: Sample) -> None:
         self.samples.append(sample)
         self._act()
+
+    def more(self, trials: int) -> None:
+        pass
 
 
 def crash_during(monkeypatch: pytest.MonkeyPatch, phase: str, model: str) -> None:
@@ -147,7 +154,9 @@ def test_a_server_that_dies_in_a_trial_is_a_failed_sample_and_the_run_goes_on(
 ) -> None:
     crash_during(monkeypatch, phase, "serial")
     record = Record()
-    outcome = conduct([trial_of("serial"), trial_of("thread")], SHORT, folder, "a-run", record)
+    outcome = conduct(
+        [trial_of("serial"), trial_of("thread")], SHORT, folder, "a-run", record, CPUS
+    )
     assert outcome is Outcome.FAILED
     first, second = record.samples
     assert "the server died (SIGKILL)" in first.failure
@@ -169,7 +178,7 @@ def test_a_generator_that_dies_is_a_failed_sample(monkeypatch: pytest.MonkeyPatc
 
 def test_all_good_trials_make_a_complete_run(folder: RunFolder) -> None:
     trials = [trial_of("thread"), trial_of("asyncio")]
-    assert conduct(trials, SHORT, folder, "a-run", Record()) is Outcome.COMPLETE
+    assert conduct(trials, SHORT, folder, "a-run", Record(), CPUS) is Outcome.COMPLETE
     assert [sample.model for sample in folder.read()[1]] == ["thread", "asyncio"]
 
 
@@ -180,7 +189,7 @@ def test_an_interrupted_run_keeps_every_finished_trial(
     record = Record(act=lambda: os.kill(os.getpid(), number))
     trials = [trial_of("thread"), trial_of("asyncio")]
     before = signal.getsignal(number)
-    assert conduct(trials, SHORT, folder, "a-run", record) is Outcome.INTERRUPTED
+    assert conduct(trials, SHORT, folder, "a-run", record, CPUS) is Outcome.INTERRUPTED
     assert [sample.model for sample in folder.read()[1]] == ["thread"]
     assert signal.getsignal(number) is before
 
@@ -196,7 +205,9 @@ def test_an_interruption_in_mid_trial_stops_server_and_generator(
 
     monkeypatch.setattr(Generator, "measure", interrupt)
     monkeypatch.setattr(Server, "__exit__", noting(pids, Server.__exit__))
-    assert conduct([trial_of("thread")], SHORT, folder, "a-run", Record()) is Outcome.INTERRUPTED
+    assert (
+        conduct([trial_of("thread")], SHORT, folder, "a-run", Record(), CPUS) is Outcome.INTERRUPTED
+    )
     assert folder.read()[1] == []
     assert len(pids) == 2
     for pid in pids:

@@ -12,11 +12,9 @@ figures are medians over them, because the speed of a shared machine drifts. Thr
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from statistics import median
 from typing import NamedTuple
 
@@ -25,6 +23,7 @@ from rich.table import Table
 
 from bench import meter
 from bench.launch import ROOT, Server
+from bench.null import null_server
 from bench.placement import Placement, allowed_cpus, pinned, place
 from clients.generator import Generator
 from clients.load import Load
@@ -66,25 +65,9 @@ def main() -> None:
     console.print(_framing(cpus))
 
 
-@contextlib.contextmanager
-def null_server(cpus: Placement) -> Iterator[tuple[int, int]]:
-    """Run the null server on the server's CPUs; gives its process id and port."""
-    with (
-        pinned(cpus.server),
-        subprocess.Popen(
-            [sys.executable, "-m", "clients.null_server"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        ) as process,
-    ):
-        # Leaving closes its standard input, which ends it.
-        assert process.stdout is not None  # it was opened as a pipe
-        yield process.pid, json.loads(process.stdout.readline())["port"]
-
-
 def engine_on_null(cpus: Placement) -> Cost:
     """Drive the null server with the engine."""
-    with null_server(cpus) as (pid, port):
+    with null_server(cpus.server) as (pid, port):
         return _drive(Load(port=port, framing="rawecho", size=SIZE), pid, cpus)
 
 
@@ -114,7 +97,7 @@ def _drive(load: Load, server: int, cpus: Placement) -> Cost:
 
 def plain_python_on_null(cpus: Placement) -> Cost:
     """Drive the null server with the loop of `plain_epoll`."""
-    with null_server(cpus) as (pid, port):
+    with null_server(cpus.server) as (pid, port):
         before = meter.settle(pid)
         with pinned(cpus.client):
             done = subprocess.run(
