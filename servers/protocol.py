@@ -71,7 +71,8 @@ class ProtocolError(Exception):
      │    ├── LimitError
      │    └── NoRootError, NameRefusedError, NotFoundError, NotFileError,
      │        DigestError, SizeError, StorageError, ChangedError
-     └── StateError        the two sides no longer agree where they are: the server closes
+     ├── StateError        the two sides no longer agree where they are: the server closes
+     └── BusyError, IdleError    not about a request: the server will not wait, and closes
     """
 
     code: int
@@ -160,6 +161,11 @@ class StorageError(RequestError):
 
     code = 12
 
+    @classmethod
+    def of(cls, error: OSError) -> StorageError:
+        """Return what the peer may know of an error: not the paths in it."""
+        return cls(f"The file system says: {error.strerror}.")
+
 
 class ChangedError(RequestError):
     """The file changed while it was sent."""
@@ -171,6 +177,18 @@ class StateError(ProtocolError):
     """A frame of a known kind that may not come now."""
 
     code = 14
+
+
+class BusyError(ProtocolError):
+    """The server has as many connections as it will or can have."""
+
+    code = 15
+
+
+class IdleError(ProtocolError):
+    """The peer has kept the server waiting for too long."""
+
+    code = 16
 
 
 def frame(kind: int, tag: int, body: bytes = b"") -> bytes:

@@ -1,8 +1,11 @@
 """What a request means: the one service that every model offers.
 
 A reply is bytes ready to be sent or, where the model has to do something in between, an iterator
-of steps: bytes to send, or a `Wait` that each model carries out in its own way (a sleep, a timer).
-No socket and no clock in here.
+of steps: bytes to send, or a `Wait` or `SendFile` that each model carries out in its own way (a
+sleep, a timer; the kernel's sendfile). No socket and no clock in here.
+
+What may come depends on where the conversation is. So a session looks each kind up in a table:
+HANDLERS between requests, RECEIVING from a PUT to its END, SWALLOWING from a refusal to that END.
 """
 
 from __future__ import annotations
@@ -11,10 +14,16 @@ from servers.protocol import (
     ANSWER,
     BYE,
     COMPUTE,
+    DATA,
     DEFAULT_LIMIT,
     ECHO,
+    END,
     ERROR,
     FAULT,
+    GET,
+    LIST,
+    META,
+    PUT,
     UPPER,
     WAIT,
     BodyError,
@@ -22,15 +31,23 @@ from servers.protocol import (
     Frame,
     KindError,
     LimitError,
+    NoRootError,
     ProtocolError,
+    RequestError,
+    StateError,
+    StorageError,
     frame,
     pack_header,
 )
+from servers.timeouts import NO_TIMEOUTS, Timeouts
 
 # Importing typing would be measured with every model, and everything under this is for mypy only.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from io import FileIO
+
+    from servers.files import Files, Upload
 
 ECHO_ANSWER = ECHO + ANSWER
 MOST_ROUNDS = 10**8
@@ -46,36 +63,86 @@ class Wait:
         self.seconds = seconds
 
 
+class SendFile:
+    """A step: send `count` bytes of `file` from `offset` on, or reset the connection.
+
+    The header that promises these bytes is sent: if the file has become too short for it, nothing
+    else may follow.
+    """
+
+    __slots__ = ("count", "file", "offset")
+
+    def __init__(self, file: FileIO, offset: int, count: int) -> None:
+        self.file = file
+        self.offset = offset
+        self.count = count
+
+
 class Service:
     """What all connections of a server share."""
 
-    def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
-        """Refuse frames whose body has more than `limit` bytes."""
+    def __init__(
+        self, limit: int = DEFAULT_LIMIT, root: str | None = None, timeouts: Timeouts = NO_TIMEOUTS
+    ) -> None:
+        """Refuse frames whose body has more than `limit` bytes; offer the files under `root`.
+
+        OSError when that is no directory to read.
+        """
         self._limit = limit
+        self.timeouts = timeouts
+        self._files: Files | None = None
+        if root is not None:
+            from servers.files import Files  # brings json and hashlib
+
+            self._files = Files(root, limit)
 
     def session(self) -> Session:
         """Return the service's side of a new connection."""
-        return Session(self._limit)
+        return Session(self._limit, self._files, self.timeouts)
 
 
 class Session:
-    """The service's side of one connection."""
+    """The service's side of one connection; to be closed with it."""
 
-    __slots__ = ("_connection", "closing")
+    __slots__ = (
+        "_connection",
+        "_files",
+        "_handlers",
+        "_upload",
+        "_upload_tag",
+        "closing",
+        "timeouts",
+    )
 
-    def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
+    def __init__(
+        self,
+        limit: int = DEFAULT_LIMIT,
+        files: Files | None = None,
+        timeouts: Timeouts = NO_TIMEOUTS,
+    ) -> None:
         self._connection = Connection(limit)
+        self.timeouts = timeouts  # for the model's loop, which does the waiting
+        self._files = files
+        self._handlers = HANDLERS
+        self._upload: Upload | None = None
+        self._upload_tag = 0
         self.closing = False  # nothing more is to be read once the steps so far are done
 
-    def receive(self, data: bytes) -> Iterable[bytes | Wait]:
-        """Return the steps that `data` calls for."""
+    def close(self) -> None:
+        """Leave nothing behind of an upload under way."""
+        if self._upload is not None:
+            self._upload.close()
+            self._upload = None
+
+    def receive(self, data: bytes) -> Iterable[Step]:
+        """Return the steps that `data` calls for; () when it completes no frame, and only then."""
         requests = self._connection.receive(data)
         if len(requests) == 1:  # the usual case, spared a generator: a fifth of an echo's cost
             reply = self.respond(requests[0])
             return (reply,) if isinstance(reply, bytes) else reply
-        return self._steps(requests)
+        return self._steps(requests) if requests else ()
 
-    def _steps(self, requests: list[Frame]) -> Iterator[bytes | Wait]:
+    def _steps(self, requests: list[Frame]) -> Iterator[Step]:
         """Send replies that are ready together, and not after one that takes time."""
         ready: list[bytes] = []
         for request in requests:
@@ -96,9 +163,12 @@ class Session:
         """Return the reply to one request."""
         kind, tag, body = request
         try:
-            return HANDLERS[kind](self, tag, body)
+            return self._handlers[kind](self, tag, body)
         except ProtocolError as error:
+            self.closing = not isinstance(error, RequestError)
             return frame(ERROR, tag, error.body())
+        except OSError as error:
+            return frame(ERROR, tag, StorageError.of(error).body())
 
     def _echo(self, tag: int, body: bytes) -> Reply:
         # As frame() does it; spelled out because every echo scenario measures this line.
@@ -124,6 +194,69 @@ class Session:
             raise LimitError(f"{microseconds} us are more than {MOST_WAIT_MICROSECONDS}.")
         return iter((Wait(microseconds / 1e6), frame(WAIT + ANSWER, tag, payload)))
 
+    def _get(self, tag: int, body: bytes) -> Reply:
+        return self._root().get(tag, body)
+
+    def _list(self, tag: int, _body: bytes) -> Reply:
+        return frame(LIST + ANSWER, tag, self._root().listing())
+
+    def _put(self, tag: int, body: bytes) -> Reply:
+        self._upload_tag = tag
+        self._handlers = SWALLOWING
+        self._upload = self._root().put(body)
+        self._handlers = RECEIVING
+        return NOTHING
+
+    def _meta(self, tag: int, body: bytes) -> Reply:
+        return self._receive_part(self._under_way(tag).meta, body)
+
+    def _data(self, tag: int, body: bytes) -> Reply:
+        return self._receive_part(self._under_way(tag).data, body)
+
+    def _receive_part(self, receive: Callable[[bytes], None], body: bytes) -> Reply:
+        try:
+            receive(body)
+        except (RequestError, OSError):
+            self._handlers = SWALLOWING
+            self.close()
+            raise
+        return NOTHING
+
+    def _end(self, tag: int, body: bytes) -> Reply:
+        upload = self._under_way(tag)
+        self._handlers = HANDLERS
+        try:
+            return frame(PUT + ANSWER, tag, upload.end(body))
+        finally:
+            self.close()
+
+    def _under_way(self, tag: int) -> Upload:
+        self._check_tag(tag)
+        if self._upload is None:
+            raise StateError("No PUT is under way.")
+        return self._upload
+
+    def _swallow(self, tag: int, _body: bytes) -> Reply:
+        self._check_tag(tag)
+        return NOTHING
+
+    def _swallow_end(self, tag: int, _body: bytes) -> Reply:
+        self._check_tag(tag)
+        self._handlers = HANDLERS
+        return NOTHING
+
+    def _out_of_turn(self, _tag: int, _body: bytes) -> Reply:
+        raise StateError("META, DATA and END come after a PUT, and nothing else before its END.")
+
+    def _check_tag(self, tag: int) -> None:
+        if tag != self._upload_tag:
+            raise StateError(f"The tag of the PUT under way is {self._upload_tag}.")
+
+    def _root(self) -> Files:
+        if self._files is None:
+            raise NoRootError("This server has no files.")
+        return self._files
+
     def _bye(self, tag: int, _body: bytes) -> Reply:
         self.closing = True
         return frame(BYE + ANSWER, tag)
@@ -137,19 +270,49 @@ class Session:
 
 
 if TYPE_CHECKING:
-    Reply = bytes | Iterator[bytes | Wait]
+    Step = bytes | Wait | SendFile
+    Reply = bytes | Iterable[Step]
     Handler = Callable[[Session, int, bytes], Reply]
 
-_KNOWN: dict[int, Handler] = {
-    ECHO: Session._echo,
-    UPPER: Session._upper,
-    COMPUTE: Session._compute,
-    WAIT: Session._wait,
-    BYE: Session._bye,
-    FAULT: Session._fault,
-}
-HANDLERS = tuple(_KNOWN.get(kind, Session._unknown) for kind in range(FAULT + 1))
-"""By kind; a tuple, because that is the fastest look-up there is."""
+NOTHING: Iterator[Step] = iter(())
+"""The reply to a frame that is not answered: no step, yet true, for a whole frame has come."""
+
+
+def table(known: dict[int, Handler], otherwise: Handler) -> tuple[Handler, ...]:
+    """Return the handlers by kind; a tuple, because that is the fastest look-up there is."""
+    return tuple(known.get(kind, otherwise) for kind in range(FAULT + 1))
+
+
+HANDLERS = table(
+    {
+        ECHO: Session._echo,
+        UPPER: Session._upper,
+        COMPUTE: Session._compute,
+        WAIT: Session._wait,
+        GET: Session._get,
+        PUT: Session._put,
+        LIST: Session._list,
+        META: Session._out_of_turn,
+        DATA: Session._out_of_turn,
+        END: Session._out_of_turn,
+        BYE: Session._bye,
+        FAULT: Session._fault,
+    },
+    Session._unknown,
+)
+RECEIVING = table(
+    {META: Session._meta, DATA: Session._data, END: Session._end, FAULT: Session._fault},
+    Session._out_of_turn,
+)
+SWALLOWING = table(
+    {
+        META: Session._swallow,
+        DATA: Session._swallow,
+        END: Session._swallow_end,
+        FAULT: Session._fault,
+    },
+    Session._out_of_turn,
+)
 
 
 def argument_of(body: bytes) -> tuple[int, bytes]:
