@@ -44,6 +44,11 @@ def _edges() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     return lowest, lowest + (np.int64(1) << bucket) - 1
 
 
+def slot_values() -> npt.NDArray[np.float64]:
+    """Return what a value of each slot is given as, in ns: the highest that it counts."""
+    return _edges()[1].astype(float)
+
+
 def rank(percentile: float, count: int) -> int:
     """Return which of `count` sorted values, from 1 on, stands at `percentile` (0..100)."""
     return max(1, int(percentile * count / 100 + 0.5))
