@@ -349,13 +349,12 @@ def _local(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to read; nothing but a file, which a FIFO's opening would wait for."""
+    """Open a file to read; nothing but a file, and a FIFO's opening would wait."""
     with _local(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        if not stat.S_ISREG(path.stat().st_mode):
             raise UserError(f"{path} is not a file.")
-        yield file
+        with path.open("rb") as file:
+            yield file
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

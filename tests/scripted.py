@@ -170,12 +170,12 @@ def file_server(files: dict[str, bytes]) -> Script:
     """Return a script that serves GETs and takes PUTs of whole files, held in `files`."""
 
     def script(connection: socket.socket) -> None:
-        name, size, received = "", 0, b""
+        name, size, received = "", 0, bytearray()
         for kind, tag, body in requests(connection):
             if kind == protocol.GET:
                 connection.sendall(b"".join(transfer(tag, body.decode(), files[body.decode()])))
             elif kind == protocol.PUT:
-                name, received = body.decode(), b""
+                name, received = body.decode(), bytearray()
             elif kind == protocol.META:
                 assert json.loads(body)["name"] == name
                 size = json.loads(body)["size"]
@@ -184,7 +184,7 @@ def file_server(files: dict[str, bytes]) -> Script:
             elif kind == protocol.END:
                 digest = sha256(received).hexdigest()
                 assert (len(received), digest) == (size, json.loads(body)["sha256"])
-                files[name] = received
+                files[name] = bytes(received)
                 values: dict[str, object] = {"name": name, "size": size, "sha256": digest}
                 connection.sendall(json_frame(protocol.PUT | protocol.ANSWER, tag, values))
 
