@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -159,14 +160,12 @@ def ratio_interval(one: Mapping[int, float], other: Mapping[int, float]) -> Inte
     return found._replace(value=value, low=low, high=high)
 
 
-def surely_better(
-    one: Mapping[int, float], other: Mapping[int, float], *, more_is_better: bool
-) -> bool:
-    """Say whether the interval of the ratio leaves no doubt, trials enough included."""
+def above(one: Mapping[int, float], other: Mapping[int, float]) -> int:
+    """Return 1 when the ratio surely is above 1, -1 when surely below, 0 when it may be either."""
     found = ratio_interval(one, other)
     if found is None or not found.tells:
-        return False
-    return found.low > 1 if more_is_better else found.high < 1
+        return 0
+    return (found.low > 1) - (found.high < 1)
 
 
 def ranks_of(
@@ -179,19 +178,19 @@ def ranks_of(
     are surely better to n - the number of those surely worse; models whose ranks begin at 1 are
     those that nobody surely beats.
     """
-
-    def better(one: str, other: str) -> bool:
-        return surely_better(figures[one], figures[other], more_is_better=more_is_better)
+    sign = 1 if more_is_better else -1
+    better, worse = dict.fromkeys(figures, 0), dict.fromkeys(figures, 0)
+    for one, other in combinations(figures, 2):
+        order = sign * above(figures[one], figures[other])
+        if order:
+            winner, loser = (one, other) if order > 0 else (other, one)
+            better[loser] += 1
+            worse[winner] += 1
 
     def place(model: str) -> tuple[float, str]:
-        median = float(np.median(list(figures[model].values())))
-        return (-median if more_is_better else median), model
+        return -sign * float(np.median(list(figures[model].values()))), model
 
-    ranks = {
-        model: Ranks(
-            first=1 + sum(better(other, model) for other in figures if other != model),
-            last=len(figures) - sum(better(model, other) for other in figures if other != model),
-        )
-        for model in figures
+    return {
+        model: Ranks(1 + better[model], len(figures) - worse[model])
+        for model in sorted(figures, key=place)
     }
-    return {model: ranks[model] for model in sorted(figures, key=place)}

@@ -1,0 +1,140 @@
+"""What limited a cell: the server, the generator, waiting, or nothing that can be told. Pure.
+
+A table of rules, the gravest first; the first that holds gives the verdict. Each is a claim with
+its evidence in a sentence. A cell that the generator limited says nothing about how fast its server
+can be, so that rule stands before the server's: in doubt a figure is "at least", not a rank.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from reports.units import number, percent
+
+BUSY = 0.9
+"""Of what a side may use: from there on its CPU may have been the limit (MEASURE.md)."""
+IDLE = 0.5
+"""Below this share on both sides, what the requests wait for is not a CPU."""
+NEAR_CEILING = 0.95
+LITTLE_TOLERANCE = 0.05
+RATE_KEPT = 0.98
+"""Of the rate of an open loop: from there on the server keeps up with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a verdict is drawn from; medians over the trials of a cell."""
+
+    server_cores: float  # CPU seconds of the tree per second
+    server_may_use: float  # cores, see `may_use`
+    generator_cores: float
+    spins: bool  # the generator never sleeps, so its CPU says nothing
+    throughput: float  # answers per second
+    ceiling: float = 0.0  # the null server's, same load and block; 0: not measured
+    rate: float = 0.0  # requests due per second; 0: a closed loop
+    in_flight: float = 0.0  # throughput x mean latency
+    outstanding: float = 0.0  # what it must be: served connections x depth; 0: cannot be said
+
+    @property
+    def server_share(self) -> float:
+        """How much of what it may use the server used."""
+        return self.server_cores / self.server_may_use if self.server_may_use > 0 else math.inf
+
+    @property
+    def generator_share(self) -> float:
+        """How busy the generator's one thread was; 0 where that cannot be told."""
+        return 0.0 if self.spins else self.generator_cores
+
+    @property
+    def little_holds(self) -> bool:
+        """Whether throughput and latency agree: N = X * R (Little 1961, Op. Res. 9:383)."""
+        off = abs(self.in_flight - self.outstanding)
+        return not self.outstanding or off <= LITTLE_TOLERANCE * self.outstanding
+
+
+class Verdict(NamedTuple):
+    """What limited a cell, and why it is thought so."""
+
+    limit: str  # server, generator, waiting or unclear
+    reasons: tuple[str, ...]  # sentences without a full stop; the first is the ground
+
+    def __str__(self) -> str:
+        return f"{self.limit}: {'; '.join(self.reasons)}" if self.reasons else self.limit
+
+
+class Rule(NamedTuple):
+    """A verdict, when it holds, and the sentence that says so."""
+
+    limit: str
+    holds: Callable[[Evidence], bool]
+    reason: Callable[[Evidence], str]
+
+
+def may_use(
+    *, server_cpus: int, shared: bool, generator_cores: float, processes: int, gil: bool
+) -> float:
+    """Return the cores that a server may use at most.
+
+    A process under the GIL runs Python on one core at a time. CPUs that the generator runs on as
+    well are the server's less what the generator used.
+    """
+    cores = server_cpus - (generator_cores if shared else 0.0)
+    return min(cores, float(max(1, processes))) if gil else cores
+
+
+RULES = (
+    Rule(
+        "generator",
+        lambda e: e.generator_share > BUSY,
+        lambda e: f"generator {percent(e.generator_share)} busy",
+    ),
+    Rule(
+        "generator",
+        lambda e: bool(e.ceiling) and e.throughput >= NEAR_CEILING * e.ceiling,
+        lambda e: f"{percent(e.throughput / e.ceiling)} of what the null server reaches",
+    ),
+    Rule(
+        "server",
+        lambda e: e.server_share >= BUSY,
+        lambda e: (
+            f"the server used {number(e.server_cores)} of the {number(e.server_may_use)} cores"
+            " that it may use"
+        ),
+    ),
+    Rule(
+        "waiting",
+        lambda e: bool(e.rate) and e.throughput >= RATE_KEPT * e.rate,
+        lambda e: f"it keeps up with {e.rate:,.0f} requests/s",
+    ),
+    Rule(
+        "waiting",
+        lambda e: max(e.server_share, e.generator_share) < IDLE and e.little_holds and not e.rate,
+        lambda e: (
+            f"server {percent(e.server_share)} and generator {percent(e.generator_share)} busy:"
+            " requests wait for something other than a CPU"
+        ),
+    ),
+    Rule(
+        "unclear",
+        lambda _: True,
+        lambda e: (
+            f"server {percent(e.server_share)}"
+            + (", generator spins" if e.spins else f", generator {percent(e.generator_share)} busy")
+        ),
+    ),
+)
+
+
+def verdict(evidence: Evidence) -> Verdict:
+    """Return what limited a cell; a breach of Little's law is said with every verdict."""
+    rule = next(rule for rule in RULES if rule.holds(evidence))
+    reasons = [rule.reason(evidence)]
+    if not evidence.little_holds:
+        reasons.append(
+            f"{number(evidence.in_flight)} requests in flight by Little's law,"
+            f" {number(evidence.outstanding)} outstanding"
+        )
+    return Verdict(rule.limit, tuple(reasons))
