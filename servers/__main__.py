@@ -35,12 +35,14 @@ Options:
   --workers NUMBER   in a pool ({workers})
   --backlog NUMBER   of connections that may wait to be accepted ({backlog})
   --limit BYTES      in the body of a frame ({limit})
+  --root DIR         offer the files right under this directory, and take new ones (no files)
   --watch-stdin      end, children and all, as soon as standard input ends or has anything to say
   --help
 
 Examples:
   python -m servers thread --port 8000
   python -m servers process-pool --workers 8 --host 0.0.0.0
+  python -m servers asyncio --port 8000 --root shared
 """
 
 NUMBERS = {
@@ -49,7 +51,7 @@ NUMBERS = {
     "--backlog": range(1, 65_536),
     "--limit": range(2**32),
 }
-VALUES = {"--host", *NUMBERS}
+VALUES = {"--host", "--root", *NUMBERS}
 FLAGS = {"--watch-stdin", "--help"}
 
 
@@ -66,6 +68,7 @@ def main(arguments: list[str]) -> int:
             return 0
         model = chosen(words, options)
         numbers = {name: number(name, options[name]) for name in NUMBERS if name in options}
+        service = serving(numbers.get("--limit", DEFAULT_LIMIT), options.get("--root"))
     except (UsageError, UnknownModel) as error:
         print(error, file=sys.stderr)
         return 2
@@ -78,9 +81,16 @@ def main(arguments: list[str]) -> int:
         print(f"Cannot listen on {host} port {port}: {error.strerror}.", file=sys.stderr)
         return 1
     with listener:
-        service = Service(numbers.get("--limit", DEFAULT_LIMIT))
         run(model, listener, service, numbers.get("--workers", model.workers))
     return 0
+
+
+def serving(limit: int, root: str | None) -> Service:
+    """Return the service to offer."""
+    try:
+        return Service(limit, root)
+    except OSError as error:
+        raise UsageError(f"Cannot serve the files in {root}: {error.strerror}.") from None
 
 
 def run(model: Model, listener: Listener, service: Service, workers: int) -> None:

@@ -78,6 +78,10 @@ class SendFile:
         self.count = count
 
 
+class CutShort(OSError):  # noqa: N818 - it says what happened to the frame
+    """The bytes that a header has promised cannot be sent: the connection is to be reset."""
+
+
 class Service:
     """What all connections of a server share."""
 
