@@ -25,6 +25,7 @@ from bench.placement import PLACEMENTS, PlacementError, allowed_cpus, chosen
 from bench.precision import DEFAULT_BUDGET, QuantityError, seconds, share
 from bench.run import Outcome
 from bench.scenarios import (
+    FILES,
     PROFILES,
     SCENARIOS,
     STUDIES,
@@ -197,7 +198,8 @@ def scenarios(as_json: AsJson = False) -> None:
     """List the scenarios."""
     rows = [
         {**dataclasses.asdict(scenario), "level": scenario.level}
-        for scenario in (*SCENARIOS.values(), *(row for rows in STUDIES.values() for row in rows))
+        for table in (SCENARIOS.values(), FILES.values(), *STUDIES.values())
+        for scenario in table
     ]
     _show(rows, ("name", "level", "placement", "shows"), as_json)
 

@@ -41,15 +41,15 @@ class ServerDied(RuntimeError):  # noqa: N818  # it says what happened; the serv
     """A server that ended, or did not start, answer or stop as it must; with its last words."""
 
 
-def command(model: catalog.Model, workers: int, backlog: int = 0) -> list[str]:
+def command(model: catalog.Model, workers: int, backlog: int = 0, root: str = "") -> list[str]:
     """Return the command line of a server.
 
     Without `site` (-S) where the model needs nothing installed: what site-packages hooks into
     every interpreter is not the server's own cost.
     """
     isolation = [] if model.needs else ["-S"]
-    numbers = {"--workers": workers, "--backlog": backlog}
-    options = [word for name, value in numbers.items() if value for word in (name, str(value))]
+    values = {"--workers": workers, "--backlog": backlog, "--root": root}
+    options = [word for name, value in values.items() if value for word in (name, str(value))]
     server = ["-m", "servers", model.name, "--port", "0", "--watch-stdin", *options]
     return [sys.executable, *isolation, *server]
 
@@ -61,9 +61,15 @@ class Server:
     """
 
     def __init__(
-        self, model: catalog.Model, *, workers: int, cpus: Sequence[int], backlog: int = 0
+        self,
+        model: catalog.Model,
+        *,
+        workers: int,
+        cpus: Sequence[int],
+        backlog: int = 0,
+        root: str = "",  # the folder that it serves files from; empty: none
     ) -> None:
-        self._command = command(model, workers, backlog)
+        self._command = command(model, workers, backlog, root)
         self._cpus = cpus
         self.host = ""
         self.port = 0

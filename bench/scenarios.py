@@ -30,7 +30,7 @@ class Scenario:
     shows: str
     connections: int
     kind: str  # of the requests, see clients.load.REQUEST_KINDS
-    size_bytes: int  # of the payload
+    size_bytes: int  # of the payload; of the file that a GET or a PUT moves
     session: int = 0  # requests in a connection's life; 0: it lives for the run
     argument: int = 0  # rounds of COMPUTE, microseconds of WAIT
     depth: int = 1  # requests outstanding on each connection
@@ -68,6 +68,11 @@ class Scenario:
         return ", ".join(words)
 
     @property
+    def file_bytes(self) -> int:
+        """Bytes of a file that each request moves; 0: it is not about files."""
+        return self.size_bytes if self.kind in FILE_KINDS else 0
+
+    @property
     def saturates(self) -> bool:
         """Whether the generator may be what limits it: nothing else says how fast to go."""
         return self.kind == "ECHO" and not (self.share or self.rate or self.idle or self.backlog)
@@ -79,12 +84,17 @@ def _count(number: int, noun: str) -> str:
 
 def _size(scenario: Scenario) -> str:
     size = scenario.size_bytes
-    return f"{size // 1024} KiB" if size >= 1024 else f"{size} B"
+    units = ((2**20, "MiB"), (2**10, "KiB"))
+    whole = (f"{size // scale} {unit}" for scale, unit in units if size and size % scale == 0)
+    return next(whole, f"{size} B")
 
+
+FILE_KINDS = ("GET", "PUT")
 
 REQUEST_WORDS: Mapping[str, Callable[[Scenario], str]] = {
     "COMPUTE": lambda scenario: f"{scenario.argument:,} rounds",
     "WAIT": lambda scenario: f"{scenario.argument / 1000:g} ms",
+    **{kind: lambda scenario: f"files of {_size(scenario)}" for kind in FILE_KINDS},
 }
 """How a level names requests that are not told by their size."""
 
@@ -144,6 +154,28 @@ SCENARIOS: Mapping[str, Scenario] = {
         ),
     )
 }
+
+FILES: Mapping[str, Scenario] = {
+    row.name: row
+    for row in (
+        Scenario(
+            name="file-get",
+            shows="a file on its way out",
+            connections=16,
+            kind="GET",
+            size_bytes=2**20,
+        ),
+        Scenario(
+            name="file-put",
+            shows="a file on its way in, verified and synced",
+            connections=16,
+            kind="PUT",
+            size_bytes=2**20,
+        ),
+    )
+}
+"""Scenarios of files. They have a profile of their own: two more rows would take `standard`, and
+with it `make bench`, to its limit of five minutes."""
 
 LEVELS: tuple[Scenario, ...] = (
     *(replace(ECHO, connections=connections) for connections in (1, 8, 256, 1_000)),
@@ -271,10 +303,19 @@ PROFILES: Mapping[str, Profile] = {
         Profile(
             name="full",
             shows="every scenario and further levels, ten blocks of longer windows",
-            scenarios=(*SCENARIOS.values(), *LEVELS),
+            scenarios=(*SCENARIOS.values(), *FILES.values(), *LEVELS),
             blocks=10,
             window_seconds=2.0,
             warm_up_seconds=0.5,
+            drain_seconds=1.0,
+        ),
+        Profile(
+            name="files",
+            shows="files fetched and stored, five blocks",
+            scenarios=tuple(FILES.values()),
+            blocks=5,
+            window_seconds=0.6,
+            warm_up_seconds=0.15,
             drain_seconds=1.0,
         ),
         *(
@@ -297,9 +338,10 @@ def find_scenario(name: str) -> Scenario:
     """Return the row called `name`, a study's first; UnknownNameError when there is none."""
     if name in STUDIES:
         return STUDIES[name][0]
-    if name not in SCENARIOS:
-        raise UnknownNameError("scenario", name, {**SCENARIOS, **STUDIES})
-    return SCENARIOS[name]
+    rows = {**SCENARIOS, **FILES}
+    if name not in rows:
+        raise UnknownNameError("scenario", name, {**rows, **STUDIES})
+    return rows[name]
 
 
 def find_profile(name: str) -> Profile:

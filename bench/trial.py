@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bench import meter
+from bench.files import root_of
 from bench.ladder import shortfall
 from bench.launch import Server, ServerDied
 from bench.noise import CpuTicks, noise
@@ -36,11 +37,13 @@ def measure(trial: Trial, profile: Profile, run_id: str, cpus: Sequence[int] | P
     figures: dict[str, Any] = {}
     try:
         with (
+            root_of(scenario) as root,
             Server(
                 trial.cell.model,
                 workers=trial.cell.workers,
                 cpus=placement.server,
                 backlog=scenario.backlog,
+                root=root,
             ) as server,
             Generator(cpus=placement.client) as generator,
         ):
@@ -83,6 +86,7 @@ def untried(
         spin=int(bool(scenario.rate) and placement.apart),
         idle_connections=scenario.idle,
         backlog=scenario.backlog,
+        file_bytes=scenario.file_bytes,
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from bench.placement import PLACEMENTS
 from bench.scenarios import (
+    FILES,
     LEVELS,
     PROFILES,
     SCENARIOS,
@@ -24,7 +25,9 @@ def test_the_table_holds_the_six_workloads_in_order() -> None:
     assert list(SCENARIOS) == ["echo", "churn", "sessions", "compute", "wait", "bulk"]
 
 
-@pytest.mark.parametrize("scenario", [*SCENARIOS.values(), *LEVELS], ids=lambda row: row.level)
+@pytest.mark.parametrize(
+    "scenario", [*SCENARIOS.values(), *FILES.values(), *LEVELS], ids=lambda row: row.level
+)
 def test_every_row_is_a_load_that_the_engine_accepts_and_a_known_placement(
     scenario: Scenario,
 ) -> None:
@@ -55,6 +58,8 @@ def test_no_two_rows_of_a_profile_read_the_same(profile: Profile) -> None:
         ("compute", "8 connections, 75,000 rounds, free"),
         ("wait", "64 connections, 20 ms, free"),
         ("bulk", "8 connections, 256 KiB"),
+        ("file-get", "16 connections, files of 1 MiB"),
+        ("file-put", "16 connections, files of 1 MiB"),
     ],
 )
 def test_a_level_says_the_load_in_words(name: str, level: str) -> None:
@@ -81,7 +86,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 
 
 def test_a_name_like_no_other_is_answered_with_the_list() -> None:
-    with pytest.raises(UnknownNameError, match="there are quick, standard, full"):
+    with pytest.raises(UnknownNameError, match="there are quick, standard, full, files"):
         find_profile("zzz")
 
 
