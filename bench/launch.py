@@ -32,6 +32,8 @@ STOP_SECONDS = 3.0
 REPEAT_SECONDS = 0.25  # between one SIGTERM and the next
 GROUP_SECONDS = 0.5  # for children that end because their parent has
 LAST_LINES = 8
+UNTIMED = ("--idle-timeout", "0", "--write-timeout", "0")
+"""A measured server keeps no time on its peers: not every model could do so at the same cost."""
 
 ROOT = Path(catalog.__file__).parents[1]
 """The folder that holds the `servers` package: all of this project that a server can import."""
@@ -50,7 +52,7 @@ def command(model: catalog.Model, workers: int, backlog: int = 0, root: str = ""
     isolation = [] if model.needs else ["-S"]
     values = {"--workers": workers, "--backlog": backlog, "--root": root}
     options = [word for name, value in values.items() if value for word in (name, str(value))]
-    server = ["-m", "servers", model.name, "--port", "0", "--watch-stdin", *options]
+    server = ["-m", "servers", model.name, "--port", "0", "--watch-stdin", *UNTIMED, *options]
     return [sys.executable, *isolation, *server]
 
 

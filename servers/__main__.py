@@ -14,6 +14,7 @@ from servers.catalog import MODELS, UnknownModel, find, names
 from servers.listener import DEFAULT_BACKLOG, Listener
 from servers.protocol import DEFAULT_LIMIT
 from servers.service import Service
+from servers.timeouts import Timeouts
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
@@ -35,6 +36,14 @@ Options:
   --workers NUMBER   in a pool ({workers})
   --backlog NUMBER   of connections that may wait to be accepted ({backlog})
   --limit BYTES      in the body of a frame ({limit})
+  --idle-timeout SECONDS
+                     after which a peer that has sent no whole frame is told so and left (60)
+  --write-timeout SECONDS
+                     after which a peer that has taken no byte is reset (30); 0 waits for ever
+  --max-connections NUMBER
+                     open at a time; 0: any number (0). What becomes of the others is the model's:
+                     {refusing} refuse them;
+                     {waiting} leave them to wait
   --root DIR         offer the files right under this directory, and take new ones (no files)
   --watch-stdin      end, children and all, as soon as standard input ends or has anything to say
   --help
@@ -43,6 +52,7 @@ Examples:
   python -m servers thread --port 8000
   python -m servers process-pool --workers 8 --host 0.0.0.0
   python -m servers asyncio --port 8000 --root shared
+  python -m servers asyncio --idle-timeout 5 --max-connections 1000
 """
 
 NUMBERS = {
@@ -50,8 +60,12 @@ NUMBERS = {
     "--workers": range(1, 10_001),
     "--backlog": range(1, 65_536),
     "--limit": range(2**32),
+    "--max-connections": range(1_000_001),
 }
-VALUES = {"--host", "--root", *NUMBERS}
+SECONDS = {"--idle-timeout": 60.0, "--write-timeout": 30.0}
+"""With what they are unless told: for a server run by hand. bench measures without them."""
+MOST_SECONDS = 86_400
+VALUES = {"--host", "--root", *NUMBERS, *SECONDS}
 FLAGS = {"--watch-stdin", "--help"}
 
 
@@ -68,7 +82,8 @@ def main(arguments: list[str]) -> int:
             return 0
         model = chosen(words, options)
         numbers = {name: number(name, options[name]) for name in NUMBERS if name in options}
-        service = serving(numbers.get("--limit", DEFAULT_LIMIT), options.get("--root"))
+        timeouts = Timeouts(*(seconds(name, options) for name in SECONDS))
+        service = serving(numbers.get("--limit", DEFAULT_LIMIT), options.get("--root"), timeouts)
     except (UsageError, UnknownModel) as error:
         print(error, file=sys.stderr)
         return 2
@@ -76,19 +91,27 @@ def main(arguments: list[str]) -> int:
         import_module("servers.parent").die_with_stdin()
     host, port = options.get("--host", "127.0.0.1"), numbers.get("--port", 0)
     try:
-        listener = Listener(host, port, numbers.get("--backlog", DEFAULT_BACKLOG))
+        listener = Listener(
+            host,
+            port,
+            numbers.get("--backlog", DEFAULT_BACKLOG),
+            max_connections=numbers.get("--max-connections", 0),
+            when_full=model.when_full,
+        )
     except OSError as error:
         print(f"Cannot listen on {host} port {port}: {error.strerror}.", file=sys.stderr)
         return 1
     with listener:
+        listener.at_exit = timeouts.sum_up
         run(model, listener, service, numbers.get("--workers", model.workers))
+        listener.at_exit()
     return 0
 
 
-def serving(limit: int, root: str | None) -> Service:
+def serving(limit: int, root: str | None, timeouts: Timeouts) -> Service:
     """Return the service to offer."""
     try:
-        return Service(limit, root)
+        return Service(limit, root, timeouts)
     except OSError as error:
         raise UsageError(f"Cannot serve the files in {root}: {error.strerror}.") from None
 
@@ -139,6 +162,18 @@ def number(name: str, value: str) -> int:
     return int(value)
 
 
+def seconds(name: str, options: dict[str, str]) -> float:
+    """Return the duration that an option asks for, or its default."""
+    value = options.get(name, str(SECONDS[name]))
+    try:
+        asked = float(value)
+    except ValueError:
+        asked = -1
+    if not 0 <= asked <= MOST_SECONDS:
+        raise UsageError(f"{name} must be 0 to {MOST_SECONDS} seconds, not {value!r}.")
+    return asked
+
+
 def usage() -> str:
     """Return the text of --help."""
     return USAGE.format(
@@ -146,6 +181,8 @@ def usage() -> str:
         workers=max(model.workers for model in MODELS),
         backlog=DEFAULT_BACKLOG,
         limit=DEFAULT_LIMIT,
+        refusing=", ".join(model.name for model in MODELS if model.when_full == "busy"),
+        waiting=", ".join(model.name for model in MODELS if model.when_full == "backlog"),
     )
 
 

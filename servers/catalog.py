@@ -6,27 +6,41 @@ from collections import namedtuple
 
 Model = namedtuple(
     "Model",
-    "name title module unit workers needs python",
-    defaults=("connection", 0, (), (3, 11)),
+    "name title module unit workers needs python when_full",
+    defaults=("connection", 0, (), (3, 11), "busy"),
 )
 """A row: what a reader needs to judge a model, and a program to start it.
 
-name     what users call it
-title    the model in one sentence
-module   its file in servers/models/, which has a function `serve`
-unit     what a worker is given: "connection" or "request"
-workers  of a pool, unless told; 0: not a pool
-needs    distributions to install
-python   the oldest version that runs it
+name       what users call it
+title      the model in one sentence
+module     its file in servers/models/, which has a function `serve`
+unit       what a worker is given: "connection" or "request"
+workers    of a pool, unless told; 0: not a pool
+needs      distributions to install
+python     the oldest version that runs it
+when_full  what becomes of a connection beyond --max-connections: it is told so ("busy"), or it
+           waits to be accepted ("backlog"), as it does anyway where workers take one at a time
 """
 
 MODELS: tuple[Model, ...] = (
-    Model("serial", "One connection after another, in one thread.", "serial"),
+    Model("serial", "One connection after another, in one thread.", "serial", when_full="backlog"),
     Model("thread", "A thread per connection.", "thread"),
     Model("process", "A process per connection, forked.", "process"),
     Model("socketserver", "The standard library's ThreadingTCPServer.", "socketserver"),
-    Model("thread-pool", "Threads that take a connection each.", "thread_pool", workers=64),
-    Model("process-pool", "Processes that take a connection each.", "process_pool", workers=64),
+    Model(
+        "thread-pool",
+        "Threads that take a connection each.",
+        "thread_pool",
+        workers=64,
+        when_full="backlog",
+    ),
+    Model(
+        "process-pool",
+        "Processes that take a connection each.",
+        "process_pool",
+        workers=64,
+        when_full="backlog",
+    ),
     Model("coroutine", "Generators on a scheduler of our own, in one thread.", "coroutine"),
     Model("asyncio", "The standard library's asyncio streams, in one thread.", "asyncio"),
 )

@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from functools import partial
+
+from servers.parent import Lifeline
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
@@ -28,24 +31,36 @@ class Children:
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._pids: set[int] = set()
+        self._lifeline = Lifeline()
         listener.children = self._pids.copy
+        listener.elsewhere = self._pids.__len__
         signal.signal(signal.SIGCHLD, lambda *_: self._reap())
 
     def start(self, connection: socket, work: Callable[[], None]) -> None:
-        """Do `work` on a connection in a child of its own, which ends with it."""
+        """Do `work` on a connection in a child of its own, which ends with it.
+
+        Where there can be no further process, the peer is told so.
+        """
         # A child may end, and a stop may come, before the child is known here: both must wait.
         unmasked = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         try:
             pid = os.fork()
-            if pid:
-                self._pids.add(pid)
-            else:
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                self._listener.leave_to_parent(keep=connection)
+            if not pid:
+                run_and_exit(partial(self._become_child, connection, unmasked, work))
+            self._pids.add(pid)
+        except OSError as error:
+            self._listener.refuse(connection, f"No further process can start ({error.strerror})")
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
-        if not pid:
-            run_and_exit(work)
+
+    def _become_child(
+        self, connection: socket, unmasked: set[int], work: Callable[[], None]
+    ) -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._lifeline.hold()
+        self._listener.leave_to_parent(keep=connection)
+        signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
+        work()
 
     def wait(self) -> None:
         """Return when all have ended."""

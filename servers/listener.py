@@ -7,6 +7,8 @@ A stop raises nothing in the middle of anything. SIGTERM or SIGINT
     3. passes SIGTERM on to the children, which do the same;
     4. begins a grace, after which whatever is left is ended: no peer can hold the server up.
 A model therefore has nothing to do for a stop but to return from `serve` when its loops are over.
+Whoever has nothing under way sees a clean end between two frames. A connection that the end of the
+grace finds in mid-frame is reset: a peer must not take a part for the whole.
 
 Python looks for signals before and after a system call, in the main thread. One that comes just
 before the call, or that the kernel has given to another thread, has no effect until the call
@@ -25,7 +27,12 @@ import signal
 import socket
 import time
 import weakref
+from collections import deque
 from contextlib import suppress
+
+from servers.notices import Episode
+from servers.protocol import ERROR, BusyError, frame
+from servers.timeouts import reset_at_close
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
@@ -37,23 +44,51 @@ GRACE_SECONDS = 1.0
 """How long the open connections and the children have to end after a signal."""
 PULSE_SECONDS = 0.25
 """How long a signal can go unnoticed, and by how much the grace can be exceeded."""
+CHILDRENS_PULSES = 2
+"""After the grace: until the children have reset their connections, too."""
 
 GONE = {errno.EAGAIN, errno.ECONNABORTED, errno.EPROTO}
 """accept() found that the peer had changed its mind."""
 EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 """accept() cannot, for now; the peers wait in the backlog."""
 EXHAUSTED_PAUSE_SECONDS = 0.05
+FULL_PAUSE_SECONDS = 0.01
+"""How long room that a connection has left can go unnoticed."""
+LEAVING_BYTES = 65_536
+LEAVING_SECONDS = 1.0
+MOST_LEAVING = 64
+"""Refused peers that are waited for at a time, so that they get to read why."""
 
 
 class Listener(socket.socket):
     """A listening socket that knows its open connections; iterating over it accepts them."""
 
-    def __init__(self, host: str, port: int, backlog: int = DEFAULT_BACKLOG) -> None:
-        """Bind and listen; port 0 takes a free one. OSError when that cannot be."""
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        backlog: int = DEFAULT_BACKLOG,
+        *,
+        max_connections: int = 0,
+        when_full: str = "busy",
+    ) -> None:
+        """Bind and listen; port 0 takes a free one. OSError when that cannot be.
+
+        With `max_connections` open (0: any number), further ones are refused ("busy") or not
+        accepted ("backlog") until there is room.
+        """
         super().__init__(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
         self.backlog = backlog
         self.stopping = False
         self.children: Callable[[], Iterable[int]] = tuple  # the process ids to take along
+        self.elsewhere: Callable[[], int] = int  # how many connections other processes serve
+        self._max_connections = max_connections
+        self._waits_when_full = when_full == "backlog"
+        self.at_exit: Callable[[], object] = tuple  # what the server does last
+        self._exhaustion = Episode()
+        self._exhausted_until = 0.0  # on the monotonic clock
+        self._refusals = Episode()
+        self._leaving: deque[tuple[float, socket.socket]] = deque()  # refused: until when at most
         # Weakly, so that a connection leaves by being closed and forgotten. Not a WeakSet: one
         # call in C adds, discards or copies, so threads and signal handlers cannot interfere.
         self._connections: set[weakref.ref[socket.socket]] = set()
@@ -67,10 +102,85 @@ class Listener(socket.socket):
             raise
 
     def accept(self) -> tuple[socket.socket, object]:
-        """Accept a connection and make it one of ours."""
-        connection, address = super().accept()
-        self.adopt(connection)
-        return connection, address
+        """Accept a connection and make it one of ours.
+
+        A listener that blocks does so until there is one. The other kind raises BlockingIOError for
+        one that was refused, and what accept() says for the others.
+        """
+        blocks = self.gettimeout() is None
+        while True:
+            try:
+                if self._max_connections and self._waits_when_full:
+                    self._wait_for_room()
+                if self._exhausted_until:
+                    self._check_exhaustion()
+                connection, address = super().accept()
+            except OSError as error:
+                if error.errno in EXHAUSTED:
+                    self._exhausted_until = time.monotonic() + EXHAUSTED_PAUSE_SECONDS / 2
+                    self._exhaustion.say(f"cannot accept for now: {error.strerror}.")
+                    if blocks and not self.stopping:
+                        time.sleep(EXHAUSTED_PAUSE_SECONDS)
+                        continue
+                raise
+            if not self._max_connections or not self._is_full():
+                self.adopt(connection)
+                return connection, address
+            self.refuse(connection, f"{self._max_connections} connections are open, the most")
+            if not blocks:
+                raise BlockingIOError(errno.EAGAIN, "refused")
+
+    def _check_exhaustion(self) -> None:
+        """Raise BlockingIOError right after accept() has failed for want of something.
+
+        asyncio then looks away for a second, but first tries again, and logs, `backlog` times.
+        """
+        if time.monotonic() < self._exhausted_until:
+            raise BlockingIOError(errno.EAGAIN, "exhausted")
+        self._exhausted_until = 0
+
+    def refuse(self, connection: socket.socket, reason: str) -> None:
+        """Tell a peer that it cannot be served, and close without making anyone wait for it.
+
+        To close with its request unread would reset the connection, and it might not get to read
+        the reason. So the pulse looks after it until it has closed, or others have come.
+        """
+        self._refusals.say(f"{reason}: refused.")
+        connection = socket.socket(fileno=connection.detach())
+        with suppress(OSError):
+            connection.setblocking(False)
+            connection.send(frame(ERROR, 0, BusyError(f"{reason}.").body()))
+            connection.shutdown(socket.SHUT_WR)
+        if len(self._leaving) >= MOST_LEAVING:
+            with suppress(IndexError):  # the pulse came in between
+                self._leaving.popleft()[1].close()
+        self._leaving.append((time.monotonic() + LEAVING_SECONDS, connection))
+
+    def _look_after_the_refused(self) -> None:
+        for _ in range(len(self._leaving)):
+            until, connection = self._leaving.popleft()
+            try:
+                while connection.recv(LEAVING_BYTES):
+                    pass
+            except BlockingIOError:
+                if time.monotonic() < until:
+                    self._leaving.append((until, connection))
+                    continue
+            except OSError:
+                pass  # gone, which is all that is waited for
+            connection.close()
+
+    def _is_full(self) -> bool:
+        """Whether as many connections are open as there may be."""
+        ours = len(self._connections)  # some may be closed, and not yet forgotten
+        if ours + self.elsewhere() < self._max_connections:
+            return False
+        ours = sum(connection.fileno() >= 0 for connection in self._open_connections())
+        return ours + self.elsewhere() >= self._max_connections
+
+    def _wait_for_room(self) -> None:
+        while self._is_full() and not self.stopping:
+            time.sleep(FULL_PAUSE_SECONDS)
 
     def adopt(self, connection: socket.socket) -> None:
         """Set up a connection, and let a stop reach it, also one that has already come."""
@@ -87,7 +197,8 @@ class Listener(socket.socket):
             except OSError as error:
                 if self.stopping:
                     return
-                time.sleep(self.pause_after(error))
+                if error.errno not in GONE:
+                    raise
             else:
                 yield connection
 
@@ -126,19 +237,31 @@ class Listener(socket.socket):
         self._signal_children(signal.SIGTERM)
 
     def _pulse(self) -> None:
-        if time.monotonic() >= self._end_of_grace:
+        self._look_after_the_refused()
+        over = time.monotonic() - self._end_of_grace
+        if over < 0:
+            return
+        for connection in self._open_connections():
+            reset_at_close(connection)
+        if over >= CHILDRENS_PULSES * PULSE_SECONDS or not self._signal_children(0):
             self._signal_children(signal.SIGKILL)
+            self.at_exit()
             os._exit(0)
 
-    def _signal_children(self, number: int) -> None:
-        for pid in self.children():
+    def _signal_children(self, number: int) -> bool:
+        """Send a signal to every child, and return whether there are any."""
+        pids = list(self.children())
+        for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
+        return bool(pids)
 
     def leave_to_parent(self, keep: socket.socket | None = None) -> None:
         """In a child just forked: drop the copies of all that is the parent's to serve."""
         self.close()
-        self.children = tuple
+        self.children = self.at_exit = tuple
+        while self._leaving:
+            self._leaving.pop()[1].close()
         for connection in self._open_connections():
             if connection is not keep:
                 connection.close()

@@ -23,6 +23,7 @@ may be ready when no task waits for it; then its registration is given up until 
 from __future__ import annotations
 
 import heapq
+import os
 import selectors
 import sys
 from collections import deque
@@ -30,6 +31,8 @@ from collections.abc import Callable, Generator
 from functools import partial
 from itertools import count
 from time import monotonic
+
+from servers.service import CutShort, SendFile
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
@@ -43,6 +46,10 @@ Task = Generator[Trap, None, None]
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
 
+Patience = dict[int, tuple[float, type[Exception]]]
+"""By READ or WRITE: the seconds that a task may wait for it, and what is thrown into it then."""
+FOREVER = (float("inf"), TimeoutError)
+
 
 def trap(operation: Callable[..., None], *arguments: object) -> Task:
     """Have the scheduler do `operation`, and wait. No other `yield` hands control over."""
@@ -50,8 +57,13 @@ def trap(operation: Callable[..., None], *arguments: object) -> Task:
 
 
 def readable(sock: socket.socket) -> Task:
-    """Wait until `sock` has something to receive or to accept."""
+    """Wait until `sock` has something to receive."""
     return trap(Scheduler.wake_when_ready, sock, READ)
+
+
+def acceptable(sock: socket.socket) -> Task:
+    """Wait, for as long as it takes, until `sock` has a connection to accept."""
+    return trap(Scheduler.wake_when_ready, sock, READ, True)
 
 
 def writable(sock: socket.socket) -> Task:
@@ -72,6 +84,20 @@ def send_all(sock: socket.socket, data: bytes) -> Task:
             left = left[sock.send(left) :]
         except BlockingIOError:
             yield from writable(sock)
+
+
+def send_file(sock: socket.socket, step: SendFile) -> Task:
+    """Have the kernel send a piece of a file; CutShort when it is no longer there."""
+    offset, end = step.offset, step.offset + step.count
+    while offset < end:
+        try:
+            sent = os.sendfile(sock.fileno(), step.file.fileno(), offset, end - offset)
+        except BlockingIOError:
+            yield from writable(sock)
+        else:
+            if not sent:
+                raise CutShort
+            offset += sent
 
 
 class Timer:
@@ -98,7 +124,8 @@ class Timer:
 class Scheduler:
     """Runs tasks until all have ended. One task at a time may wait for a socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: Patience | None = None) -> None:
+        """Have no task wait longer for a socket than `patience` says, if anything."""
         self._tasks = 0  # those that have not ended
         self._turns: deque[Task] = deque()  # tasks that can go on
         self._timers: list[tuple[float, int, Timer]] = []  # a heap; the number breaks ties
@@ -106,6 +133,11 @@ class Scheduler:
         self._selector = selectors.DefaultSelector()
         self._registered: dict[int, int] = {}  # descriptor: READ or WRITE
         self._waiting: dict[int, Task] = {}  # descriptor: who goes on when it is ready
+        self._patience = patience
+        self._since: dict[int, float] = {}  # descriptor: when the wait began; only with patience
+        if patience:
+            self._sweep_seconds = min(seconds for seconds, _ in patience.values()) / 4
+            self._sweep()
 
     def spawn(self, task: Task) -> None:
         """Give `task` its first turn in the next round."""
@@ -133,9 +165,9 @@ class Scheduler:
             self._look_at_timers()
         self._selector.close()
 
-    def _take_turn(self, task: Task) -> None:
+    def _take_turn(self, task: Task, error: Exception | None = None) -> None:
         try:
-            operation, arguments = next(task)
+            operation, arguments = next(task) if error is None else task.throw(error)
         except StopIteration:
             self._tasks -= 1
         except Exception:  # noqa: BLE001 - as in a thread: it is told, and the others go on
@@ -144,7 +176,9 @@ class Scheduler:
         else:
             operation(self, task, *arguments)
 
-    def wake_when_ready(self, task: Task, sock: socket.socket, event: int) -> None:
+    def wake_when_ready(
+        self, task: Task, sock: socket.socket, event: int, patient: bool = False
+    ) -> None:
         """Operation of a trap: let `task` go on when `event` comes to `sock`."""
         descriptor = sock.fileno()
         registered = self._registered.get(descriptor)
@@ -155,6 +189,22 @@ class Scheduler:
                 self._selector.modify(descriptor, event)
             self._registered[descriptor] = event
         self._waiting[descriptor] = task
+        if self._patience:
+            self._since[descriptor] = float("inf") if patient else monotonic()
+
+    def _sweep(self) -> None:
+        """Throw into every task that has waited for too long what `patience` says, now and then.
+
+        A timer for each wait would cost more, and leave a heap full of cancelled ones.
+        """
+        assert self._patience  # noqa: S101 - or there is no sweep
+        now = monotonic()
+        for descriptor, task in list(self._waiting.items()):
+            seconds, error = self._patience.get(self._registered[descriptor], FOREVER)
+            if now - self._since[descriptor] > seconds:
+                del self._waiting[descriptor]
+                self._take_turn(task, error())
+        self.call_later(self._sweep_seconds, self._sweep)
 
     def wake_later(self, task: Task, seconds: float) -> None:
         """Operation of a trap: let `task` go on in `seconds`."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import pytest
 
@@ -254,24 +252,6 @@ def test_a_pool_serves_as_many_connections_as_it_has_workers(
         third.socket.settimeout(10)
         first.socket.close()
         assert third.answer() == (ECHO + 128, 3, b"")
-
-
-@pytest.mark.parametrize("model", ["thread", "coroutine"])
-def test_peers_wait_while_the_server_has_no_descriptors_left(
-    start_server: StartServer, model: str
-) -> None:
-    server = start_server(model)
-    with ExitStack() as stack:
-        peers = [stack.enter_context(server.peer())]
-        peers[0].ask(ECHO)
-        in_use = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (in_use + 2, in_use + 2))
-        peers += [stack.enter_context(server.peer()) for _ in range(9)]
-        for tag, peer in enumerate(peers):
-            peer.send(frame(ECHO, tag))
-        for tag, peer in enumerate(peers):
-            assert peer.answer() == (ECHO + 128, tag, b"")
-            peer.socket.close()
 
 
 # Children.

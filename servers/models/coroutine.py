@@ -7,30 +7,48 @@ from functools import partial
 
 from servers.blocking import DRAIN_SECONDS, RECEIVE_BYTES
 from servers.listener import shut
-from servers.scheduler import Scheduler, readable, send_all, sleep
+from servers.scheduler import (
+    READ,
+    WRITE,
+    Scheduler,
+    acceptable,
+    readable,
+    send_all,
+    send_file,
+    sleep,
+)
+from servers.service import CutShort, SendFile
+from servers.timeouts import IdlePeer, StuckPeer, reset_at_close
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from servers.listener import Listener
-    from servers.scheduler import Task
+    from servers.scheduler import Patience, Task
     from servers.service import Service, Session
+    from servers.timeouts import Timeouts
 
 
 def serve(listener: Listener, service: Service, ready: Callable[[], None]) -> None:
     """Serve until the listener stops and the connections have ended."""
     listener.setblocking(False)
-    scheduler = Scheduler()
+    scheduler = Scheduler(patience(service.timeouts))
     scheduler.spawn(accept_all(listener, service, scheduler))
     ready()
     scheduler.run()
 
 
+def patience(timeouts: Timeouts) -> Patience:
+    """Return the timeouts that are on, as the scheduler takes them."""
+    both = {READ: (timeouts.idle, IdlePeer), WRITE: (timeouts.write, StuckPeer)}
+    return {event: (seconds, error) for event, (seconds, error) in both.items() if seconds}
+
+
 def accept_all(listener: Listener, service: Service, scheduler: Scheduler) -> Task:
     """Accept connections until the stop, one in a turn."""
     while not listener.stopping:
-        yield from readable(listener)
+        yield from acceptable(listener)
         try:
             connection, _ = listener.accept()
         except OSError as error:
@@ -43,23 +61,45 @@ def accept_all(listener: Listener, service: Service, scheduler: Scheduler) -> Ta
 
 def converse(connection: socket.socket, session: Session, scheduler: Scheduler) -> Task:
     """Serve one connection to its end, as servers/blocking.py does, and close it."""
+    timeouts = session.timeouts
     try:
-        while not session.closing:
-            yield from readable(connection)
-            data = connection.recv(RECEIVE_BYTES)
-            if not data:
-                break
-            for step in session.receive(data):
-                if isinstance(step, bytes):
-                    yield from send_all(connection, step)
-                else:
-                    yield from sleep(step.seconds)
+        try:
+            yield from exchange(connection, session)
+        except IdlePeer as fault:
+            timeouts.count(fault, connection)
+            session.closing = True
+            yield from send_all(connection, timeouts.last_words())
         if session.closing:
             yield from take_leave(connection, scheduler)
+    except StuckPeer as fault:
+        timeouts.count(fault, connection)
+        reset_at_close(connection)
+    except CutShort:
+        reset_at_close(connection)
     except OSError:
         pass  # the peer's affair, and the connection is over
     finally:
+        session.close()
         scheduler.close(connection)
+
+
+def exchange(connection: socket.socket, session: Session) -> Task:
+    """Answer what arrives until the peer's end or the session's; IdlePeer if nothing does."""
+    unfinished_since = 0.0
+    while not session.closing:
+        yield from readable(connection)
+        data = connection.recv(RECEIVE_BYTES)
+        if not data:
+            return
+        steps = session.receive(data)
+        unfinished_since = 0 if steps else session.timeouts.still_waiting(unfinished_since)
+        for step in steps:
+            if isinstance(step, bytes):
+                yield from send_all(connection, step)
+            elif isinstance(step, SendFile):
+                yield from send_file(connection, step)
+            else:
+                yield from sleep(step.seconds)
 
 
 def take_leave(connection: socket.socket, scheduler: Scheduler) -> Task:

@@ -7,6 +7,7 @@ handshake for each connection, and leave the descriptors behind when the pool br
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -14,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 
 from servers.blocking import converse
+from servers.parent import Lifeline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,21 +24,36 @@ if TYPE_CHECKING:
     from servers.listener import Listener
     from servers.service import Service
 
+HUNG_UP = {errno.EPIPE, errno.ECONNRESET, errno.EBADF}
+"""What sending to a pool says that has lost its workers, or that has been closed."""
+
 
 def serve(listener: Listener, service: Service, ready: Callable[[], None], workers: int) -> None:
     """Serve until the listener stops."""
     listener.children = worker_pids
-    pool = Pool(listener, service, workers)
+    lifeline = Lifeline()
+    pool = Pool(listener, service, workers, lifeline)
     ready()
     for connection in listener:
         with connection:  # the parent's copy of it
             try:
-                pool.serve(connection)
-            except BrokenProcessPool:
-                pool.close()  # waits for its threads, too: with none left it is safe to fork
-                pool = Pool(listener, service, workers)
-                pool.serve(connection)
+                try:
+                    pool.serve(connection)
+                except BrokenProcessPool:
+                    pool.close()  # waits for its threads, too: with none left it is safe to fork
+                    pool = Pool(listener, service, workers, lifeline)
+                    pool.serve(connection)
+            except OSError as error:  # the machine's; the next connection tries again
+                end_workers()
+                listener.refuse(connection, f"No workers can start ({error.strerror})")
     pool.close()
+
+
+def end_workers() -> None:
+    """End those that did start of a pool that could not."""
+    for worker in active_children():
+        worker.kill()
+        worker.join()
 
 
 def worker_pids() -> Iterable[int]:
@@ -51,14 +68,18 @@ class Pool:
     its workers served or that were on their way to them end with it.
     """
 
-    def __init__(self, listener: Listener, service: Service, workers: int) -> None:
-        """Start the workers and return when all of them run."""
+    def __init__(
+        self, listener: Listener, service: Service, workers: int, lifeline: Lifeline
+    ) -> None:
+        """Start the workers and return when all of them run; OSError when they cannot."""
+        self._under_way: set[Future[None]] = set()
+        listener.elsewhere = self._under_way.__len__
         self._channel, workers_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._executor = ProcessPoolExecutor(
             workers,
             get_context("fork"),
             start_worker,
-            (listener, service, workers_end, self._channel),
+            (listener, service, lifeline, workers_end, self._channel),
         )
         with workers_end:  # closed here, so that sending fails when all the workers are gone
             self._executor.submit(os.getpid)  # the first task is what starts them, all at once
@@ -69,9 +90,14 @@ class Pool:
         """Hand a connection to the next worker that is free; BrokenProcessPool if none can be."""
         try:
             socket.send_fds(self._channel, [b"c"], [connection.fileno()])
-        except ConnectionError as error:
+        except OSError as error:
+            if error.errno not in HUNG_UP:
+                raise
             raise BrokenProcessPool("The workers have hung up.") from error
-        self._executor.submit(serve_next).add_done_callback(show_bug)
+        task = self._executor.submit(serve_next)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(show_bug)
 
     def close(self) -> None:
         """Return when the workers have served what they have, or died."""
@@ -94,9 +120,14 @@ class Worker:
 
 
 def start_worker(
-    listener: Listener, service: Service, channel: socket.socket, parents_end: socket.socket
+    listener: Listener,
+    service: Service,
+    lifeline: Lifeline,
+    channel: socket.socket,
+    parents_end: socket.socket,
 ) -> None:
     """Become a worker: runs first in each of them."""
+    lifeline.hold()
     parents_end.close()
     listener.leave_to_parent()
     Worker.listener, Worker.service, Worker.channel = listener, service, channel

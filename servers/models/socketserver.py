@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket
+    from typing import Any
 
     from servers.listener import Listener
     from servers.service import Service
@@ -24,13 +25,21 @@ class Server(ThreadingTCPServer):
     """Accepts from our listener, and starts a thread of its own for each connection."""
 
     socket: Listener
-    daemon_threads = False  # so that leaving the server waits for the conversations under way
+    daemon_threads = False  # so that the interpreter's end waits for the conversations under way
+    block_on_close = False  # for it waits even for threads that could not start
 
     def __init__(self, listener: Listener, service: Service) -> None:
         super().__init__(listener.getsockname(), Handler, bind_and_activate=False)
         self.socket.close()  # the one that it had made
         self.socket = listener
         self.service = service
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Start a thread for a connection, or refuse it."""
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:
+            self.socket.refuse(request, "No further thread can start")
 
     def service_actions(self) -> None:
         """Leave serve_forever() after a stop: shutdown() would need another thread."""

@@ -19,4 +19,8 @@ def serve(listener: Listener, service: Service, ready: Callable[[], None]) -> No
     ready()
     for connection in listener:
         # Not a daemon: at its end the interpreter waits for the conversations under way.
-        Thread(target=converse, args=(connection, service.session())).start()
+        thread = Thread(target=converse, args=(connection, service.session()))
+        try:
+            thread.start()
+        except RuntimeError:
+            listener.refuse(connection, "No further thread can start")
