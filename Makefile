@@ -9,7 +9,7 @@ RUN ?=
 PY := .venv/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup bench report experiments bench-engine test lint clean lock
+.PHONY: help setup bench report experiments bench-engine bench-files test lint clean lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -25,6 +25,9 @@ experiments: setup ## the small pytest-benchmark experiments, their JSON beside 
 
 bench-engine: setup ## what the load generator itself costs, against a null server and plain Python
 	@$(PY) -m bench.experiments.engine_cost
+
+bench-files: setup ## what a file costs the server, beside python -m http.server (needs curl)
+	@$(PY) -m bench.experiments.file_cost
 
 test: setup lint ## ruff, mypy --strict and the whole test suite
 	@$(PY) -m pytest
