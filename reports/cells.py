@@ -1,36 +1,46 @@
 """Trials brought together: a cell is one model under one load, a workload all models under it.
 
-Medians over trials with the range of the trials; latencies from the merged histogram. What
-makes a cell no fair match for the others (connections never served, errors, failed trials) is
-said in its notes, and it is then not ranked.
+Medians over trials with the interval that `reports.stats` gives them; latencies from the merged
+histogram. What makes a cell no fair match for the others (connections never served, errors, failed
+trials) is said in its notes, and it is then not ranked. Nothing is left out silently.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 
-from reports.histogram import Histogram, summarize
-from reports.metrics import METRICS, Metric, Trial
+from reports.histogram import PERCENTILES, Histogram, slot_values, summarize
+from reports.limits import Evidence, Verdict, may_use, verdict
+from reports.metrics import (
+    CONNECT_MAX,
+    CPU,
+    GENERATOR,
+    METRICS,
+    PSS_PER_CONNECTION,
+    SERVER_CORES,
+    THROUGHPUT,
+    Metric,
+    Trial,
+)
 from reports.record import Run, Sample
+from reports.stats import Interval, Ranks, median_interval, percentile_interval, ranks_of
 from reports.units import AT_LEAST, DASH, MISSING, extent, percent
-
-GENERATOR_BUSY = 0.9
-"""Above this share of a core the generator may have been the limit (MEASURE.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A figure of a cell: what it is, and between which trials' figures it lies."""
+    """A figure of a cell, and its interval: the range of the trials, or from eight on BCa's."""
 
     value: float
     low: float
     high: float
-    trials: int  # that the range comes from; 0: only the trials together gave the figure
+    trials: int  # that the interval comes from; 0: only the trials together gave the figure
     at_least: bool = False
 
 
@@ -48,6 +58,8 @@ class Cell:
     answered: Histogram
     unanswered: Histogram
     figures: dict[str, Spread]  # by Metric.name; absent when no trial gives it
+    verdict: Verdict  # what limited it
+    stopped: str = ""  # why the model could not go on at this level
 
     @property
     def served(self) -> tuple[int, int]:
@@ -61,9 +73,26 @@ class Cell:
         return bool(
             self.trials
             and not self.failures
+            and not self.stopped
             and not sum(self.errors.values())
             and self.served[0] >= self.load.connections
         )
+
+    def ranked_by(self, metric: Metric) -> bool:
+        """Whether the cell may be ranked by this figure.
+
+        What the generator limited was not the server's throughput.
+        """
+        return self.ranked and not (metric is THROUGHPUT and self.verdict.limit == "generator")
+
+    def by_block(self, metric: Metric) -> dict[int, float]:
+        """Return the figure of each trial that has it, by its block."""
+        values = ((trial.sample.block, metric.of(trial)) for trial in self.trials)
+        return {block: value for block, value in values if value is not None}
+
+    def extreme(self, metric: Metric) -> float:
+        """Return the greatest of the figure and its trials: how far a chart must reach."""
+        return max(self.figures[metric.name].value, *self.by_block(metric).values(), 0.0)
 
     @property
     def notes(self) -> list[str]:
@@ -73,15 +102,23 @@ class Cell:
             count = len(self.failures)
             share = f" {count} of {count + len(self.trials)}" if self.trials else ""
             notes.append(f"failed{share}: {self.failures[0].splitlines()[0]}")
+        if self.stopped:
+            notes.append(self.stopped)
         errors = {kind: count for kind, count in self.errors.items() if count}
         if self.trials and self.served[0] < self.load.connections:
             notes.append(f"{extent(*self.served)} of {self.load.connections} served")
             # The requests of those connections: the same thing, said twice.
             errors.pop("unfinished", None)
         notes += [f"{count:,} {kind.replace('_', ' ')}" for kind, count in errors.items()]
-        busy = self.figures.get("generator_cpu_share")
-        if busy and busy.value > GENERATOR_BUSY:
-            notes.append(f"generator {percent(busy.value)} busy")
+        if self.verdict.limit == "generator":
+            notes.append(self.verdict.reasons[0])
+        disturbed = [trial.sample for trial in self.trials if trial.disturbed]
+        if disturbed:
+            most = max(max(sample.foreign_cpu_share, sample.steal_share) for sample in disturbed)
+            notes.append(
+                f"others used up to {percent(most)} of the machine in {len(disturbed)} of"
+                f" {len(self.trials)} trials"
+            )
         return notes
 
     def write(self, metric: Metric) -> str:
@@ -89,10 +126,11 @@ class Cell:
         spread = self.figures.get(metric.name)
         if spread is None:
             return MISSING
-        return AT_LEAST * spread.at_least + metric.write(spread.value)
+        bound = metric is THROUGHPUT and self.verdict.limit == "generator"
+        return AT_LEAST * (spread.at_least or bound) + metric.write(spread.value)
 
     def write_range(self, metric: Metric) -> str:
-        """Return the range of the trials in words; empty without at least two."""
+        """Return the interval in words; empty without at least two trials."""
         spread = self.figures.get(metric.name)
         if spread is None or spread.trials < 2:
             return ""
@@ -116,21 +154,58 @@ class Workload:
         return self.cells[0].load
 
     @property
+    def comparable(self) -> bool:
+        """Whether all cells had one load; a `curve` drives each model at its own rates."""
+        return len({cell.load.rate for cell in self.cells}) == 1
+
+    @property
+    def headline(self) -> Metric:
+        """What the workload is there to compare: throughput, unless the load itself fixes that."""
+        for holds, metric in (
+            (self.load.rate, CPU),
+            (self.load.idle_connections, PSS_PER_CONNECTION),
+            (self.load.backlog, CONNECT_MAX),
+        ):
+            if holds:
+                return metric
+        return THROUGHPUT
+
+    @property
     def ranking(self) -> list[Cell]:
-        """The cells by throughput, best first, those that are not ranked after all others."""
-        return sorted(self.cells, key=lambda cell: (not cell.ranked, -_throughput(cell)))
+        """The cells by the headline figure, best first, those not ranked after all others."""
+        name, sign = self.headline.name, -1 if self.headline.more_is_better else 1
+
+        def place(cell: Cell) -> tuple[bool, float]:
+            spread = cell.figures.get(name)
+            return not cell.ranked, sign * spread.value if spread else float("inf")
+
+        return sorted(self.cells, key=place)
+
+    def ranks(self, metric: Metric) -> dict[str, Ranks]:
+        """Return the ranks by one figure of all models that may be ranked by it, best first."""
+        figures = {
+            cell.model: values
+            for cell in self.cells
+            if cell.ranked_by(metric) and (values := cell.by_block(metric))
+        }
+        return ranks_of(figures, more_is_better=metric.more_is_better)
 
 
 def workloads_of(run: Run, samples: Iterable[Sample]) -> list[Workload]:
     """Bring trials together, scenarios and models in the order in which the run lists them."""
 
-    def workload_key(sample: Sample) -> tuple[int, str, int, int, str, str]:
+    def workload_key(
+        sample: Sample,
+    ) -> tuple[int, str, int, int, int, int, str, list[tuple[int, str]], str]:
         return (
             _place(sample.scenario, run.scenarios),
             sample.scenario,
             sample.connections,
             sample.size_bytes,
+            sample.idle_connections,
+            sample.backlog,
             sample.placement,
+            _natural(sample.level),
             sample.level,
         )
 
@@ -140,7 +215,10 @@ def workloads_of(run: Run, samples: Iterable[Sample]) -> list[Workload]:
     ordered = sorted(samples, key=lambda s: (workload_key(s), model_key(s), s.block))
     workloads = []
     for _, group in groupby(ordered, key=workload_key):
-        cells = tuple(_cell(list(trials)) for _, trials in groupby(group, key=model_key))
+        cells = tuple(
+            _cell(list(trials), gil=bool(run.machine.get("gil", True)))
+            for _, trials in groupby(group, key=model_key)
+        )
         workloads.append(Workload(cells[0].scenario, cells[0].level, cells))
     return workloads
 
@@ -149,19 +227,20 @@ def _place(name: str, names: Sequence[str]) -> int:
     return names.index(name) if name in names else len(names)
 
 
-def _throughput(cell: Cell) -> float:
-    spread = cell.figures.get("throughput_per_s")
-    return spread.value if spread else -1.0
+def _natural(words: str) -> list[tuple[int, str]]:
+    """Return a key that sorts numbers in words as numbers: 25% before 100%."""
+    parts = re.split(r"(\d+)", words)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
-def _cell(samples: Sequence[Sample]) -> Cell:
-    trials = tuple(Trial(sample) for sample in samples if not sample.failure)
+def _cell(samples: Sequence[Sample], *, gil: bool) -> Cell:
+    # Without a window there is nothing to count: a failed trial, or one that was not tried.
+    trials = tuple(Trial(sample) for sample in samples if not sample.failure and sample.seconds)
     errors: Counter[str] = Counter()
     for sample in samples:
         errors.update(sample.errors)
-    answered = Histogram.merge(trial.answered for trial in trials)
-    unanswered = Histogram.merge(trial.unanswered for trial in trials)
     first = samples[0]
+    figures = _figures(trials)
     return Cell(
         scenario=first.scenario,
         level=first.level,
@@ -170,30 +249,86 @@ def _cell(samples: Sequence[Sample]) -> Cell:
         trials=trials,
         failures=tuple(sample.failure for sample in samples if sample.failure),
         errors=dict(errors),
-        answered=answered,
-        unanswered=unanswered,
-        figures=_figures(trials, answered, unanswered),
+        answered=Histogram.merge(trial.answered for trial in trials),
+        unanswered=Histogram.merge(trial.unanswered for trial in trials),
+        figures=figures,
+        verdict=_verdict(trials, figures, gil=gil),
+        stopped=next((sample.stopped for sample in samples if sample.stopped), ""),
     )
 
 
-def _figures(
-    trials: Sequence[Trial], answered: Histogram, unanswered: Histogram
-) -> dict[str, Spread]:
-    merged = summarize(answered, unanswered)
+def _figures(trials: Sequence[Trial]) -> dict[str, Spread]:
     figures = {}
     for metric in METRICS:
         values = [value for value in map(metric.of, trials) if value is not None]
-        if metric.latency:
-            together = merged[metric.latency]
-            value = None if together is None else together / 1e3
-        else:
-            value = float(np.median(values)) if values else None
-        if value is not None:
-            figures[metric.name] = Spread(
-                value=value,
-                low=min(values, default=value),
-                high=max(values, default=value),
-                trials=len(values),
-                at_least=bool(merged.get(f"{metric.latency}_at_least")),
-            )
+        spread = _merged(trials, metric, values) if metric.latency else _median(values)
+        if spread:
+            figures[metric.name] = spread
     return figures
+
+
+def _median(values: Sequence[float]) -> Spread | None:
+    return _spread(median_interval(values)) if values else None
+
+
+def _spread(interval: Interval, scale: float = 1.0, *, at_least: bool = False) -> Spread:
+    value, low, high = (bound / scale for bound in interval[:3])
+    return Spread(value, low, high, interval.trials, at_least)
+
+
+def _merged(trials: Sequence[Trial], metric: Metric, values: Sequence[float]) -> Spread | None:
+    """Return a latency of all trials together; its interval needs trials that each have one."""
+    pairs = [trial.histograms(metric.source) for trial in trials]
+    done, never = (
+        Histogram.merge(side) for side in (zip(*pairs, strict=True) if pairs else ((), ()))
+    )
+    together = summarize(done, never)
+    value, at_least = together[metric.latency], bool(together.get(f"{metric.latency}_at_least"))
+    if value is None:
+        return None
+    if metric.latency in PERCENTILES and len(values) == len(trials):
+        counts = [one.counts + other.counts for one, other in pairs]
+        found = percentile_interval(PERCENTILES[metric.latency], counts, slot_values())
+        return _spread(found, 1e3, at_least=at_least)
+    value /= 1e3
+    return Spread(
+        value, min(values, default=value), max(values, default=value), len(values), at_least
+    )
+
+
+def _verdict(trials: Sequence[Trial], figures: dict[str, Spread], *, gil: bool) -> Verdict:
+    if not trials:
+        return Verdict("unclear", ())
+    load = trials[0].sample
+    generator = figures[GENERATOR.name].value
+
+    def median(of: Callable[[Trial], float]) -> float:
+        return float(np.median([of(trial) for trial in trials]))
+
+    closed_and_steady = not load.rate and not load.session
+    return verdict(
+        Evidence(
+            server_cores=figures[SERVER_CORES.name].value,
+            server_may_use=may_use(
+                server_cpus=len(load.server_cpus),
+                shared=bool(set(load.server_cpus) & set(load.client_cpus)),
+                generator_cores=generator,
+                processes=max(trial.sample.processes for trial in trials),
+                gil=gil,
+            ),
+            generator_cores=generator,
+            spins=bool(load.spin),
+            throughput=figures[THROUGHPUT.name].value,
+            ceiling=median(lambda trial: trial.sample.ceiling_requests_per_second),
+            rate=load.rate,
+            in_flight=median(
+                lambda trial: (
+                    trial.sample.requests / trial.sample.seconds * trial.answered.mean() / 1e9
+                    if trial.answered.count
+                    else 0.0
+                )
+            ),
+            # A connection that is being opened anew has no request outstanding.
+            outstanding=median(lambda trial: trial.served * load.depth) * closed_and_steady,
+        )
+    )

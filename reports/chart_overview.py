@@ -53,7 +53,7 @@ def overview(run: Run, workload: Workload) -> Figure:
     figure = new_figure(
         height,
         f"{workload.scenario}: {workload.level}",
-        f"{facts(run, workload.load.placement)}  ·  {shown}",
+        f"{facts(run, workload.load)}  ·  {shown}",
     )
     axes = figure.subplots(1, 4, sharey=True, width_ratios=(1, 1.15, 1, 1))
     figure.subplots_adjust(
@@ -100,7 +100,7 @@ def _head(axes: Axes, title: str) -> None:
 
 
 def _zero_based(axes: Axes, cells: Sequence[Cell], metric: Metric) -> None:
-    highest = max((cell.figures[metric.name].high for cell in cells), default=0.0) or 1.0
+    highest = max((cell.extreme(metric) for cell in cells), default=0.0) or 1.0
     axes.set_xlim(0, highest * ROOM_FOR_WORDS)
     # No tick near the right end, where its label would meet the next panel's zero.
     ticks = MaxNLocator(4).tick_values(0, highest)
@@ -123,18 +123,21 @@ def _bars(axes: Axes, cells: Sequence[Cell], metric: Metric, title: str) -> None
         axes.barh(row, spread.value, 0.62, color=pale(colour, _strength(cell)))
         _dots(axes, row, cell, metric)
         axes.annotate(
-            cell.write(metric), (max(spread.high, spread.value), row), (6, 0),
+            cell.write(metric), (cell.extreme(metric), row), (6, 0),
             textcoords="offset points", va="center", size=8.5,
         )  # fmt: skip
     _zero_based(axes, [c for c in cells if metric.name in c.figures], metric)
 
 
 def _dots(axes: Axes, row: float, cell: Cell, metric: Metric, size: float = 3.3) -> None:
-    values = [value for value in map(metric.of, cell.trials) if value is not None]
-    axes.plot(
-        values, [row] * len(values), "o", color=INK, markersize=size, markeredgecolor="white",
-        markeredgewidth=0.5, zorder=4,
-    )  # fmt: skip
+    """Draw a dot for each trial; hollow for one during which others used the machine."""
+    for disturbed in (False, True):
+        trials = [trial for trial in cell.trials if trial.disturbed == disturbed]
+        values = [value for value in map(metric.of, trials) if value is not None]
+        axes.plot(
+            values, [row] * len(values), "o", color="white" if disturbed else INK, markersize=size,
+            markeredgecolor=INK if disturbed else "white", markeredgewidth=0.5, zorder=4,
+        )  # fmt: skip
 
 
 def _latencies(axes: Axes, cells: Sequence[Cell]) -> None:
@@ -188,8 +191,9 @@ def _memory(axes: Axes, cells: Sequence[Cell]) -> None:
         axes.barh(row, loaded.value, 0.62, color=pale(colour, 0.4 * _strength(cell)))
         axes.barh(row, idle.value, 0.26, color=pale(colour, _strength(cell)))
         _dots(axes, row + 0.2, cell, PSS_LOADED, size=2.8)
+        reach = max(cell.extreme(PSS_LOADED), cell.extreme(PSS_IDLE))
         axes.annotate(
-            cell.write(PSS_LOADED), (max(loaded.high, idle.high), row), (6, 0),
+            cell.write(PSS_LOADED), (reach, row), (6, 0),
             textcoords="offset points", va="center", size=8.5,
         )  # fmt: skip
     _zero_based(axes, [c for c in cells if PSS_LOADED.name in c.figures], PSS_LOADED)

@@ -61,7 +61,7 @@ def scaling(run: Run, ladder: Ladder) -> Figure:
     figure = new_figure(
         HEIGHT_INCHES,
         f"{ladder.scenario}: {ladder.load}: by number of connections",
-        f"{facts(run, ladder.workloads[0].load.placement)}  ·  hollow: not ranked "
+        f"{facts(run, ladder.workloads[0].load)}  ·  hollow: not ranked "
         "(connections unserved, errors or failures)",
     )
     panels = figure.subplots(2, 2)

@@ -60,7 +60,7 @@ def timeline(run: Run, workload: Workload) -> Figure | None:
     figure = new_figure(
         height,
         f"{workload.scenario}: {workload.level}: one trial over time",
-        f"{facts(run, workload.load.placement)}  ·  of each model the trial of median throughput",
+        f"{facts(run, workload.load)}  ·  of each model the trial of median throughput",
     )
     panels = figure.subplots(rows, len(tracks), sharex=True, sharey="row", squeeze=False)
     figure.subplots_adjust(

@@ -14,6 +14,10 @@ _LABELS = (
     "scenario", "level", "model", "block", "started", "failure", "connections", "depth", "session",
     "kind", "size_bytes", "workers", "placement",
 )  # fmt: skip
+_CELL_LABELS = (
+    "scenario", "level", "model", "placement", "trials", "failures", "offered", "served_low",
+    "served_high", "ranked", "limit", "limit_reasons", "disturbed_trials",
+)  # fmt: skip
 
 
 def trials_frame(samples: Iterable[Sample]) -> pd.DataFrame:
@@ -28,9 +32,26 @@ def summary_frame(workloads: Sequence[Workload]) -> pd.DataFrame:
     """Return one row per cell: each figure with the range of its trials, and what went wrong.
 
     `<name>` is the median over the trials (latencies: of the merged histogram), `<name>_low`
-    and `<name>_high` are the least and the greatest of the trials.
+    and `<name>_high` are the least and the greatest of the trials, or from eight trials on the
+    95% interval of `reports.stats`. `ranks` are those by the workload's headline figure.
     """
-    return pd.DataFrame([_cell_row(cell) for workload in workloads for cell in workload.cells])
+    rows = [
+        _cell_row(cell) | {"ranks": str(ranks.get(cell.model, ""))}
+        for workload in workloads
+        for ranks in [workload.ranks(workload.headline)]
+        for cell in workload.cells
+    ]
+    # A run without any trial has the same columns, and no row.
+    return pd.DataFrame(rows, columns=None if rows else _columns())
+
+
+def _columns() -> list[str]:
+    figures = [
+        f"{metric.name}{end}"
+        for metric in METRICS
+        for end in ("", "_low", "_high", *(["_at_least"] if metric.latency else []))
+    ]
+    return [*_CELL_LABELS, *figures, "notes", "ranks"]
 
 
 def _trial_row(trial: Trial) -> dict[str, object]:
@@ -38,26 +59,22 @@ def _trial_row(trial: Trial) -> dict[str, object]:
     row: dict[str, object] = {name: getattr(sample, name) for name in _LABELS}
     row["served"] = trial.served
     row["errors"] = sum(sample.errors.values())
+    row["disturbed"] = trial.disturbed
     for metric in METRICS:
         row[metric.name] = None if sample.failure else metric.of(trial)
         if metric.latency:
-            row[f"{metric.name}_at_least"] = bool(trial.latencies.get(f"{metric.latency}_at_least"))
+            summary = trial.summaries(metric.source)
+            row[f"{metric.name}_at_least"] = bool(summary.get(f"{metric.latency}_at_least"))
     return row
 
 
 def _cell_row(cell: Cell) -> dict[str, object]:
-    row: dict[str, object] = {
-        "scenario": cell.scenario,
-        "level": cell.level,
-        "model": cell.model,
-        "placement": cell.load.placement,
-        "trials": len(cell.trials),
-        "failures": len(cell.failures),
-        "offered": cell.load.connections,
-        "served_low": cell.served[0],
-        "served_high": cell.served[1],
-        "ranked": cell.ranked,
-    }
+    labels = (
+        cell.scenario, cell.level, cell.model, cell.load.placement, len(cell.trials),
+        len(cell.failures), cell.load.connections, *cell.served, cell.ranked, cell.verdict.limit,
+        "; ".join(cell.verdict.reasons), sum(trial.disturbed for trial in cell.trials),
+    )  # fmt: skip
+    row: dict[str, object] = dict(zip(_CELL_LABELS, labels, strict=True))
     for metric in METRICS:
         spread = cell.figures.get(metric.name)
         row[metric.name] = spread and spread.value

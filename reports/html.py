@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from reports.answers import recommendations, standing_of
 from reports.cells import Workload
 from reports.charts import Chart, slug
-from reports.leaders import QUESTIONS, TRIALS_TO_TELL, Leader, leader_of
-from reports.metrics import HEADLINES, METRICS
+from reports.metrics import CPU, HEADLINES, METRICS, P99, PSS_LOADED, Metric
 from reports.record import Run
+from reports.stats import range_coverage
 from reports.style import style_of
 from reports.units import duration, number
 
@@ -35,6 +36,15 @@ MACHINE_WORDS: Mapping[str, str] = {
     "commit": "Commit",
 }
 """How the facts of the machine are called on the page; one without a row goes by its key."""
+
+
+QUESTIONS: Sequence[tuple[str, Metric | None]] = (
+    ("First", None),  # by the workload's own headline figure
+    ("Lowest p99 latency", P99),
+    ("Least CPU per request", CPU),
+    ("Least memory under load", PSS_LOADED),
+)
+"""What the summary asks of each workload."""
 
 
 class Experiment(NamedTuple):
@@ -62,23 +72,30 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"data_url": _data_url, "slug": slug}
+    environment.filters |= {
+        "data_url": _data_url,
+        "slug": slug,
+        "duration": duration,
+        "present_in": _present_in,
+    }
     return environment.get_template("page.html.j2").render(
         run=run,
         workloads=workloads,
         charts=charts,
         experiments=experiments,
         warnings=warnings,
-        questions=QUESTIONS,
+        recommendations=recommendations(workloads) if workloads else [],
+        questions=[title for title, _ in QUESTIONS],
         answers=[
-            [_answer(leader_of(workload, question)) for question in QUESTIONS]
+            [standing_of(workload, metric or workload.headline) for _, metric in QUESTIONS]
             for workload in workloads
+            if workload.comparable
         ],
         headlines=HEADLINES,
         others=[metric for metric in METRICS if metric not in HEADLINES],
         facts=machine_facts(run.machine),
         placements=sorted({workload.load.placement for workload in workloads}),
-        trials_to_tell=TRIALS_TO_TELL,
+        coverage=f"{range_coverage(run.blocks):.4g}",
         colour_of=lambda model: style_of(model).colour,
     )
 
@@ -121,31 +138,13 @@ def _fact(key: str, value: Any) -> str:
     return str(value)
 
 
-class _Answer(NamedTuple):
-    """A cell of the summary: who is best, by how much, and how sure that is."""
-
-    model: str
-    figure: str
-    extent: str
-    remark: str
-
-
-def _answer(leader: Leader | None) -> _Answer | None:
-    if leader is None:
-        return None
-    metric = leader.question.metric
-    unit = "" if metric.latency else metric.unit  # written latencies carry theirs
-    remark = ""
-    if not leader.told:
-        remark = "too few trials to tell"
-    elif leader.level_with:
-        remark = "not told apart from " + ", ".join(cell.model for cell in leader.level_with)
-    return _Answer(
-        model=leader.cell.model,
-        figure=f"{leader.cell.write(metric)} {unit}".strip(),
-        extent=leader.cell.write_range(metric),
-        remark=remark,
-    )
+def _present_in(metrics: Sequence[Metric], workload: Workload) -> list[Metric]:
+    """Return those figures that any model of the workload has."""
+    return [
+        metric
+        for metric in metrics
+        if any(metric.name in cell.figures for cell in workload.cells) or metric in HEADLINES
+    ]
 
 
 def _data_url(svg: bytes) -> str:

@@ -7,7 +7,7 @@ those of the columns of `summary.csv` and carry their units.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -17,6 +17,9 @@ from reports.record import Sample
 
 MIB = 2**20
 KIB = 2**10
+FOREIGN_SHARE = 0.10
+STEAL_SHARE = 0.01
+"""Of all CPUs: above either a trial is marked as disturbed. It is kept, shown and counted."""
 
 
 def decoded(text: str) -> Histogram:
@@ -29,6 +32,9 @@ class Trial:
     """A stored sample, and its histograms as soon as somebody asks for them."""
 
     sample: Sample
+    _summaries: dict[str, dict[str, float | bool | None]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @cached_property
     def answered(self) -> Histogram:
@@ -41,9 +47,41 @@ class Trial:
         return decoded(self.sample.unanswered)
 
     @cached_property
+    def services(self) -> Histogram:
+        """Open loop: the answered requests, since they were sent."""
+        return decoded(self.sample.services)
+
+    @cached_property
+    def send_lags(self) -> Histogram:
+        """Open loop: from the due time to the send."""
+        return decoded(self.sample.send_lags)
+
+    @cached_property
+    def connecting(self) -> Histogram:
+        """How long connections took to open."""
+        return decoded(self.sample.connecting)
+
+    def histograms(self, source: str) -> tuple[Histogram, Histogram]:
+        """Return what was completed and what never was, of the durations called `source`."""
+        return getattr(self, source), self.unanswered if source == "answered" else Histogram()
+
+    @cached_property
     def latencies(self) -> dict[str, float | bool | None]:
         """Mean, percentiles and maximum in ns, as `summarize` gives them."""
-        return summarize(self.answered, self.unanswered)
+        return self.summaries("answered")
+
+    def summaries(self, source: str) -> dict[str, float | bool | None]:
+        """Return the same of the durations called `source`."""
+        if source not in self._summaries:
+            self._summaries[source] = summarize(*self.histograms(source))
+        return self._summaries[source]
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether something else used the machine during the window."""
+        return (
+            self.sample.foreign_cpu_share > FOREIGN_SHARE or self.sample.steal_share > STEAL_SHARE
+        )
 
     @property
     def served(self) -> int:
@@ -60,6 +98,8 @@ class Metric(NamedTuple):
     of: Callable[[Trial], float | None]  # None: the trial does not give it
     write: Callable[[float], str] = units.number
     latency: str = ""  # the key in `summarize`'s answer; such figures merge, they are not averaged
+    source: str = "answered"  # of a latency: which of the trial's histograms
+    more_is_better: bool = False
 
 
 def _per_request(total: Callable[[Sample], float]) -> Callable[[Trial], float | None]:
@@ -68,12 +108,12 @@ def _per_request(total: Callable[[Sample], float]) -> Callable[[Trial], float | 
     )
 
 
-def _latency(key: str, title: str) -> Metric:
+def _latency(key: str, title: str, source: str = "answered", name: str = "latency") -> Metric:
     def of(trial: Trial) -> float | None:
-        value = trial.latencies[key]
+        value = trial.summaries(source)[key]
         return None if value is None else value / 1e3
 
-    return Metric(f"latency_{key}_us", title, "us", of, units.duration, key)
+    return Metric(f"{name}_{key}_us", title, "us", of, units.duration, key, source)
 
 
 def _throughput(trial: Trial) -> float | None:
@@ -95,7 +135,9 @@ def jain(trial: Trial) -> float | None:
     return sum(counts) ** 2 / (len(counts) * squares) if squares else None
 
 
-THROUGHPUT = Metric("throughput_per_s", "Throughput", "requests/s", _throughput)
+THROUGHPUT = Metric(
+    "throughput_per_s", "Throughput", "requests/s", _throughput, more_is_better=True
+)
 P50 = _latency("p50", "Latency p50")
 P90 = _latency("p90", "Latency p90")
 P99 = _latency("p99", "Latency p99")
@@ -106,9 +148,51 @@ CPU = Metric(
     "us",
     _per_request(lambda s: (s.server_user_seconds + s.server_system_seconds) * 1e6),
 )
+SERVICE_P50 = _latency("p50", "Service time p50", "services", "service")
+SERVICE_P99 = _latency("p99", "Service time p99", "services", "service")
+SEND_LAG_P99 = _latency("p99", "Send lag p99", "send_lags", "send_lag")
+CONNECT_P50 = _latency("p50", "Connect time p50", "connecting", "connect")
+CONNECT_MAX = _latency("max", "Connect time max", "connecting", "connect")
+RATE = Metric("rate_per_s", "Rate", "requests/s", lambda t: t.sample.rate or None)
+REFUSED = Metric(
+    "refused",
+    "Connects refused or timed out",
+    "",
+    lambda t: t.sample.errors.get("refused", 0) + t.sample.errors.get("connect_timeout", 0),
+)
+RETRIES = Metric("connect_retries", "SYNs sent again", "", lambda t: t.sample.connect_retries)
+JAIN = Metric("jain", "Jain's fairness index", "", jain, units.ratio, more_is_better=True)
+UNSERVED = Metric(
+    "unserved", "Connections never served", "", lambda t: t.sample.connections - t.served
+)
+PROCESSES = Metric("processes", "Processes", "", lambda t: t.sample.processes)
+THREADS = Metric("threads", "Threads", "", lambda t: t.sample.threads)
+SERVER_CORES = Metric(
+    "server_cpu_cores",
+    "Server CPU",
+    "cores",
+    lambda t: (
+        (t.sample.server_user_seconds + t.sample.server_system_seconds) / t.sample.seconds
+        if t.sample.seconds
+        else None
+    ),
+)
+GENERATOR = Metric(
+    "generator_cpu_share", "Generator CPU", "of a core", _generator_share, units.percent
+)
 PSS_IDLE = Metric("pss_idle_mib", "PSS idle", "MiB", lambda t: t.sample.pss_idle_bytes / MIB)
 PSS_LOADED = Metric(
     "pss_loaded_mib", "PSS under load", "MiB", lambda t: t.sample.pss_loaded_bytes / MIB
+)
+PSS_PER_CONNECTION = Metric(
+    "pss_kib_per_connection",
+    "PSS per connection",
+    "KiB",
+    lambda t: (
+        (t.sample.pss_loaded_bytes - t.sample.pss_idle_bytes)
+        / KIB
+        / (t.sample.connections + t.sample.idle_connections)
+    ),
 )
 
 METRICS = (
@@ -128,16 +212,9 @@ METRICS = (
     ),
     PSS_IDLE,
     PSS_LOADED,
-    Metric(
-        "pss_kib_per_connection",
-        "PSS per connection",
-        "KiB",
-        lambda t: (
-            (t.sample.pss_loaded_bytes - t.sample.pss_idle_bytes) / KIB / t.sample.connections
-        ),
-    ),
-    Metric("processes", "Processes", "", lambda t: t.sample.processes),
-    Metric("threads", "Threads", "", lambda t: t.sample.threads),
+    PSS_PER_CONNECTION,
+    PROCESSES,
+    THREADS,
     Metric("descriptors", "Descriptors", "", lambda t: t.sample.descriptors),
     Metric(
         "voluntary_switches_per_request",
@@ -157,8 +234,31 @@ METRICS = (
         "",
         _per_request(lambda s: s.minor_faults),
     ),
-    Metric("jain", "Jain's fairness index", "", jain, units.ratio),
-    Metric("generator_cpu_share", "Generator CPU", "of a core", _generator_share, units.percent),
+    JAIN,
+    UNSERVED,
+    RATE,
+    SERVICE_P50,
+    SERVICE_P99,
+    SEND_LAG_P99,
+    CONNECT_P50,
+    CONNECT_MAX,
+    REFUSED,
+    RETRIES,
+    SERVER_CORES,
+    GENERATOR,
+    Metric(
+        "ceiling_per_s",
+        "Null server's throughput",
+        "requests/s",
+        lambda t: t.sample.ceiling_requests_per_second or None,
+    ),
+    Metric(
+        "foreign_cpu_share",
+        "CPU used by others",
+        "of all CPUs",
+        lambda t: t.sample.foreign_cpu_share,
+        units.percent,
+    ),
     Metric("ready_s", "Ready after", "s", lambda t: t.sample.ready_seconds),
     Metric("first_answer_s", "First answer after", "s", lambda t: t.sample.first_answer_seconds),
 )

@@ -24,7 +24,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.typing import RcKeyType
 
 from reports import units
-from reports.record import Run
+from reports.record import Run, Sample
 
 INK = "#1a1a1a"
 GREY = "#5f6368"
@@ -107,10 +107,20 @@ def style_of(model: str) -> ModelStyle:
     return MODELS.get(model, spare)
 
 
-def facts(run: Run, placement: str) -> str:
-    """Return the line under every title: when, on what, and where the processes ran."""
+def facts(run: Run, load: Sample) -> str:
+    """Return the line under every title: when, on what, and where the processes ran.
+
+    Of a single connection most is the machine's waking up, so what that costs stands beside it.
+    """
     when = run.started[:16].replace("T", " ") + " UTC"
-    parts = (when, run.machine.get("python"), run.machine.get("cpu"), f"placement {placement}")
+    wake_up_ns = run.wake_up_ns.get(load.placement, 0.0) if load.connections == 1 else 0.0
+    parts = (
+        when,
+        run.machine.get("python"),
+        run.machine.get("cpu"),
+        f"placement {load.placement}",
+        wake_up_ns and f"null server's round trip {units.duration(wake_up_ns / 1e3)}",
+    )
     return "  ·  ".join(str(part) for part in parts if part)
 
 

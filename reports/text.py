@@ -9,8 +9,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from reports.answers import standing_of
 from reports.cells import Cell, Workload, workloads_of
-from reports.leaders import QUESTIONS, leader_of
 from reports.metrics import CPU, P50, P99, PSS_LOADED, THROUGHPUT, Metric
 from reports.record import Run, Sample
 
@@ -22,7 +22,8 @@ COLUMNS: Sequence[tuple[str, Metric]] = (
     ("PSS MiB", PSS_LOADED),
 )
 ROOM_FOR_RANGES = 110
-"""Columns of the terminal from which on the range of the trials is shown as well."""
+ROOM_FOR_LIMITS = 136
+"""Columns of the terminal from which on intervals, and what limited a cell, are shown as well."""
 
 
 def summary_table(run: Run, samples: Sequence[Sample]) -> Summary:
@@ -31,7 +32,7 @@ def summary_table(run: Run, samples: Sequence[Sample]) -> Summary:
 
 
 class Summary:
-    """A table per workload, models by throughput; bold is the best of its column."""
+    """A table per workload, models by its headline figure; bold is the best of its column."""
 
     def __init__(self, workloads: Sequence[Workload]) -> None:
         self.workloads = workloads
@@ -42,15 +43,17 @@ class Summary:
             yield Text("No trial was finished, so there is nothing to show.")
             return
         for workload in self.workloads:
-            yield _table(workload, ranges=options.max_width >= ROOM_FOR_RANGES)
+            width = options.max_width
+            yield _table(workload, ranges=width >= ROOM_FOR_RANGES, limits=width >= ROOM_FOR_LIMITS)
         yield Text(
-            "Medians over trials; latencies of all trials together; CPU per request. Bold: the best"
-            " of those that served every connection without an error.",
+            "Medians over trials; latencies of all trials together; CPU per request. Models that"
+            " the trials do not tell apart share ranks. Bold: the best of those that served every"
+            " connection without an error.",
             style="dim",
         )
 
 
-def _table(workload: Workload, *, ranges: bool) -> Table:
+def _table(workload: Workload, *, ranges: bool, limits: bool) -> Table:
     table = Table(
         title=Text.assemble((workload.scenario, "bold"), "  ", workload.level),
         title_justify="left",
@@ -59,12 +62,16 @@ def _table(workload: Workload, *, ranges: bool) -> Table:
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
+    table.add_column("", no_wrap=True)
     table.add_column("model", no_wrap=True)
     for heading, _ in COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
         if ranges and heading == "requests/s":
-            table.add_column("trials", justify="right", no_wrap=True, style="dim")
+            table.add_column("interval", justify="right", no_wrap=True, style="dim")
+    if limits:
+        table.add_column("limited by", no_wrap=True, style="dim")
     table.add_column("", overflow="fold")
+    ranks = workload.ranks(workload.headline)
     best = _best(workload)
     for cell in workload.ranking:
         figures: list[Text] = []
@@ -73,7 +80,10 @@ def _table(workload: Workload, *, ranges: bool) -> Table:
             figures.append(Text(cell.write(metric), style))
             if ranges and heading == "requests/s":
                 figures.append(Text(cell.write_range(metric)))
+        if limits:
+            figures.append(Text(cell.verdict.limit if cell.trials else ""))
         table.add_row(
+            Text(str(ranks.get(cell.model, ""))),
             Text(cell.model, "" if cell.ranked else "dim"),
             *figures,
             Text(", ".join(cell.notes), "yellow"),
@@ -82,5 +92,5 @@ def _table(workload: Workload, *, ranges: bool) -> Table:
 
 
 def _best(workload: Workload) -> dict[str, Cell]:
-    leaders = [leader_of(workload, question) for question in QUESTIONS]
-    return {leader.question.metric.name: leader.cell for leader in leaders if leader}
+    standings = [standing_of(workload, metric) for _, metric in COLUMNS]
+    return {standing.metric.name: standing.best for standing in standings if standing}

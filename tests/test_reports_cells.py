@@ -1,4 +1,4 @@
-"""Trials brought together into cells, and who leads, on figures computed by hand."""
+"""Trials brought together into cells, on figures computed by hand."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 from reports.cells import Cell, Workload, workloads_of
 from reports.frames import summary_frame, trials_frame
 from reports.histogram import Histogram
-from reports.leaders import QUESTIONS, Leader, leader_of
-from reports.metrics import METRICS
+from reports.metrics import CPU, METRICS, THROUGHPUT
 from reports.record import Sample
 from tests.runs import failed, make_run, make_sample, starved, with_resets
 
@@ -173,33 +172,65 @@ def test_the_summary_has_a_row_per_cell_and_units_in_the_names() -> None:
         assert {metric.name, f"{metric.name}_low", f"{metric.name}_high"} <= set(frame.columns)
 
 
-def leader(*samples: Sample) -> Leader:
-    found = leader_of(only_workload(*samples), QUESTIONS[0])
-    assert found is not None
-    return found
-
-
 def five(model: str, *requests: int) -> list[Sample]:
     return [hand_made(model, block, requests=n) for block, n in enumerate(requests)]
 
 
-def test_a_leader_whose_range_clears_all_others_is_told_apart() -> None:
-    found = leader(*five("thread", 10, 11, 12, 13, 14), *five("asyncio", 5, 6, 7, 8, 9))
-    assert (found.cell.model, found.level_with, found.told) == ("thread", (), True)
+def test_from_eight_trials_on_a_cell_has_the_bootstraps_interval_and_not_the_range() -> None:
+    spread = only_cell(*five("thread", *range(1000, 1100, 10))).figures["throughput_per_s"]
+    assert 2000 < spread.low < spread.value < spread.high < 2180
 
 
-def test_models_whose_ranges_overlap_are_not_told_apart() -> None:
-    found = leader(*five("thread", 10, 11, 12, 13, 14), *five("asyncio", 6, 7, 8, 9, 10))
-    assert [cell.model for cell in found.level_with] == ["asyncio"]
+def test_an_open_loop_has_response_service_and_send_lag() -> None:
+    sample = replace(
+        hand_made(),
+        rate=2000.0,
+        answered=Histogram.of([9 * MS] * 1000).encode(),
+        services=Histogram.of([4 * MS] * 1000).encode(),
+        send_lags=Histogram.of([5 * MS] * 1000).encode(),
+    )
+    figures = only_cell(sample).figures
+    names = ("latency_p50_us", "service_p50_us", "send_lag_p99_us")
+    assert [figures[name].value for name in names] == pytest.approx([9000, 4000, 5000], rel=1e-3)
+    assert "service_p99_us" not in only_cell(hand_made()).figures
 
 
-def test_with_fewer_than_five_trials_no_difference_is_claimed() -> None:
-    found = leader(*five("thread", 1000), *five("asyncio", 10))
-    assert not found.told
-    assert [cell.model for cell in found.level_with] == ["asyncio"]
+def test_what_the_generator_limited_is_at_least_and_unranked_by_throughput_alone() -> None:
+    busy = [replace(sample, generator_cpu_seconds=0.48) for sample in five("thread", 9, 9, 9, 9, 9)]
+    workload = only_workload(*busy, *five("asyncio", 5, 5, 5, 5, 5))
+    cell = workload.cells[0]
+    assert cell.verdict.limit == "generator"
+    assert cell.write(THROUGHPUT) == "≥ 18.0"
+    assert list(workload.ranks(THROUGHPUT)) == ["asyncio"]
+    assert set(workload.ranks(CPU)) == {"asyncio", "thread"}
 
 
-def test_an_unranked_cell_never_leads() -> None:
-    found = leader(*map(starved, five("serial", 9000)), *five("thread", 10))
-    assert found.cell.model == "thread"
-    assert leader_of(only_workload(starved(hand_made())), QUESTIONS[0]) is None
+def test_a_trial_during_which_others_used_the_machine_is_marked_counted_and_kept() -> None:
+    samples = five("thread", 1000, 1000, 1000)
+    samples[1] = replace(samples[1], foreign_cpu_share=0.14)
+    samples[2] = replace(samples[2], steal_share=0.02)
+    cell = only_cell(*samples)
+    assert cell.notes == ["others used up to 14% of the machine in 2 of 3 trials"]
+    assert cell.ranked
+    assert cell.figures["throughput_per_s"].trials == 3
+    assert trials_frame(samples)["disturbed"].tolist() == [False, True, True]
+
+
+def test_a_trial_that_was_not_tried_says_why_and_gives_no_figures() -> None:
+    stopped = replace(hand_made(), stopped="not tried: too much memory", seconds=0.0, requests=0)
+    cell = only_cell(stopped)
+    assert cell.notes == ["not tried: too much memory"]
+    assert not cell.ranked
+    assert not cell.figures
+
+
+def test_levels_stand_in_the_order_of_their_numbers() -> None:
+    levels = [f"64 connections, {share}% of its own" for share in (100, 25, 10)]
+    samples = [replace(make_sample(), level=level) for level in levels]
+    assert [w.level for w in workloads_of(make_run(), samples)] == levels[::-1]
+
+
+def test_the_summary_of_a_run_without_trials_has_the_header_of_any_other() -> None:
+    empty, full = summary_frame([]), summary_frame([only_workload(hand_made())])
+    assert not len(empty)
+    assert set(empty) == {name for name in full if not str(name).startswith("errors_")}

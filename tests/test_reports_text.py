@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from hypothesis import given
@@ -14,15 +15,15 @@ from reports.text import summary_table
 from tests.runs import make_run, standard_run
 
 
-def printed(width: int, *, empty: bool = False, color: bool = False) -> str:
+def printed(width: int, *, empty: bool = False, color: bool = False, blocks: int = 2) -> str:
     file = io.StringIO()
-    run, samples = (make_run(), ()) if empty else standard_run(blocks=2)
+    run, samples = (make_run(), ()) if empty else standard_run(blocks, ("echo", "churn", "bulk"))
     console = Console(file=file, width=width, force_terminal=color)
     console.print(summary_table(run, samples))
     return file.getvalue()
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [80, 120, 140])
 def test_the_summary_fits_its_terminal_and_cuts_no_figure(width: int) -> None:
     text = printed(width)
     assert max(map(len, text.splitlines())) <= width
@@ -30,9 +31,16 @@ def test_the_summary_fits_its_terminal_and_cuts_no_figure(width: int) -> None:
         assert model in text
 
 
-def test_a_wide_terminal_shows_the_range_of_the_trials() -> None:
-    assert "trials" in printed(120).splitlines()[2]
-    assert "trials" not in printed(80).splitlines()[2]
+def test_a_wide_terminal_shows_intervals_and_what_limited_a_cell() -> None:
+    heads = {width: printed(width).splitlines()[2] for width in (80, 120, 140)}
+    assert ["interval" in head for head in heads.values()] == [False, True, True]
+    assert ["limited by" in head for head in heads.values()] == [False, False, True]
+
+
+def test_ranks_stand_before_the_models_and_a_starved_cell_has_none() -> None:
+    text = printed(120, blocks=5)
+    assert re.search(r"\n *[1-8]-[1-8] +thread ", text)
+    assert re.search(r"\n +serial .*1 of 64", text)
 
 
 def test_what_went_wrong_is_said_beside_the_model() -> None:
