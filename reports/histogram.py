@@ -105,8 +105,10 @@ class Histogram:
     def mean(self) -> float:
         """Return the mean in ns, each value taken at the middle of its slot; nan when empty."""
         lowest, highest = _edges()
-        count = self.count
-        return float(self.counts @ ((lowest + highest) / 2)) / count if count else float("nan")
+        used = np.flatnonzero(self.counts)  # few: the whole product would take 4 ms
+        if not used.size:
+            return float("nan")
+        return float(self.counts[used] @ ((lowest[used] + highest[used]) / 2)) / self.count
 
     def max(self) -> int:
         """Return the largest value in ns, to the precision of its slot; 0 when empty."""
