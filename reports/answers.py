@@ -12,11 +12,20 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from reports.cells import Cell, Workload
-from reports.metrics import CPU, P99, PSS_LOADED, PSS_PER_CONNECTION, THROUGHPUT, Metric
+from reports.metrics import (
+    CPU,
+    CPU_PER_MIB,
+    P99,
+    PSS_LOADED,
+    PSS_PER_CONNECTION,
+    THROUGHPUT,
+    Metric,
+)
 from reports.record import Sample
 from reports.stats import LEAST_COVERAGE, Interval, Ranks, range_coverage, ratio_interval
 from reports.units import DASH, number
 
+COSTS = {CPU: "us CPU per request", CPU_PER_MIB: "ms CPU per MiB", PSS_LOADED: "MiB"}
 BIG_BYTES = 64 * 1024
 """From this payload on a request is a big transfer."""
 
@@ -61,8 +70,8 @@ class Standing:
     def at_what(self) -> str:
         """What the best leader costs, in words."""
         costs = (
-            f"{self.best.write(metric)} {words}"
-            for metric, words in ((CPU, "us CPU per request"), (PSS_LOADED, "MiB"))
+            f"{self.best.write(metric)} {COSTS[metric]}"
+            for metric in map(self.workload.suited, (CPU, PSS_LOADED))
             if metric is not self.metric and metric.name in self.best.figures
         )
         return ", ".join(costs)
@@ -70,6 +79,7 @@ class Standing:
 
 def standing_of(workload: Workload, metric: Metric) -> Standing | None:
     """Return who is first by a figure; None when no model that may be ranked has it."""
+    metric = workload.suited(metric)
     ranks = workload.ranks(metric)
     if not ranks:
         return None

@@ -18,6 +18,7 @@ import numpy as np
 from reports.histogram import PERCENTILES, Histogram, slot_values, summarize
 from reports.limits import Evidence, Verdict, may_use, verdict
 from reports.metrics import (
+    BANDWIDTH,
     CONNECT_MAX,
     CPU,
     GENERATOR,
@@ -27,6 +28,7 @@ from reports.metrics import (
     THROUGHPUT,
     Metric,
     Trial,
+    suited,
 )
 from reports.record import Run, Sample
 from reports.stats import Interval, Ranks, median_interval, percentile_interval, ranks_of
@@ -83,7 +85,9 @@ class Cell:
 
         What the generator limited was not the server's throughput.
         """
-        return self.ranked and not (metric is THROUGHPUT and self.verdict.limit == "generator")
+        return self.ranked and not (
+            metric in (THROUGHPUT, BANDWIDTH) and self.verdict.limit == "generator"
+        )
 
     def by_block(self, metric: Metric) -> dict[int, float]:
         """Return the figure of each trial that has it, by its block."""
@@ -126,7 +130,7 @@ class Cell:
         spread = self.figures.get(metric.name)
         if spread is None:
             return MISSING
-        bound = metric is THROUGHPUT and self.verdict.limit == "generator"
+        bound = metric in (THROUGHPUT, BANDWIDTH) and self.verdict.limit == "generator"
         return AT_LEAST * (spread.at_least or bound) + metric.write(spread.value)
 
     def write_range(self, metric: Metric) -> str:
@@ -168,7 +172,11 @@ class Workload:
         ):
             if holds:
                 return metric
-        return THROUGHPUT
+        return self.suited(THROUGHPUT)
+
+    def suited(self, metric: Metric) -> Metric:
+        """Return the figure that says of this load what `metric` does of a request."""
+        return suited(metric, self.load)
 
     @property
     def ranking(self) -> list[Cell]:

@@ -63,9 +63,9 @@ def overview(run: Run, workload: Workload) -> Figure:
         bottom=BOTTOM_INCHES / height,
         wspace=0.1,
     )
-    _bars(axes[0], cells, THROUGHPUT, "Throughput, requests/s")
+    _bars(axes[0], cells, workload.suited(THROUGHPUT))
     _latencies(axes[1], cells)
-    _bars(axes[2], cells, CPU, "CPU per request, us")
+    _bars(axes[2], cells, workload.suited(CPU))
     _memory(axes[3], cells)
     _names(axes[0], cells)
     return figure
@@ -112,9 +112,9 @@ def _strength(cell: Cell) -> float:
     return 0.85 if cell.ranked else 0.38
 
 
-def _bars(axes: Axes, cells: Sequence[Cell], metric: Metric, title: str) -> None:
+def _bars(axes: Axes, cells: Sequence[Cell], metric: Metric) -> None:
     """Draw a bar from zero to the median, the trials as dots upon it, the figure behind it."""
-    _head(axes, title)
+    _head(axes, f"{metric.title}, {metric.unit}")
     for row, cell in enumerate(cells):
         spread = cell.figures.get(metric.name)
         if spread is None:

@@ -41,7 +41,7 @@ MACHINE_WORDS: Mapping[str, str] = {
 QUESTIONS: Sequence[tuple[str, Metric | None]] = (
     ("First", None),  # by the workload's own headline figure
     ("Lowest p99 latency", P99),
-    ("Least CPU per request", CPU),
+    ("Least CPU", CPU),
     ("Least memory under load", PSS_LOADED),
 )
 """What the summary asks of each workload."""
@@ -76,7 +76,8 @@ def page(
         "data_url": _data_url,
         "slug": slug,
         "duration": duration,
-        "present_in": _present_in,
+        "headlines": _headlines,
+        "others": _others,
     }
     return environment.get_template("page.html.j2").render(
         run=run,
@@ -91,8 +92,6 @@ def page(
             for workload in workloads
             if workload.comparable
         ],
-        headlines=HEADLINES,
-        others=[metric for metric in METRICS if metric not in HEADLINES],
         facts=machine_facts(run.machine),
         placements=sorted({workload.load.placement for workload in workloads}),
         coverage=f"{range_coverage(run.blocks):.4g}",
@@ -138,12 +137,17 @@ def _fact(key: str, value: Any) -> str:
     return str(value)
 
 
-def _present_in(metrics: Sequence[Metric], workload: Workload) -> list[Metric]:
-    """Return those figures that any model of the workload has."""
+def _headlines(workload: Workload) -> list[Metric]:
+    return [workload.suited(metric) for metric in HEADLINES]
+
+
+def _others(workload: Workload) -> list[Metric]:
+    """Return the figures beside the headlines that any model of the workload has."""
     return [
         metric
-        for metric in metrics
-        if any(metric.name in cell.figures for cell in workload.cells) or metric in HEADLINES
+        for metric in METRICS
+        if metric not in _headlines(workload)
+        and any(metric.name in cell.figures for cell in workload.cells)
     ]
 
 

@@ -148,6 +148,25 @@ CPU = Metric(
     "us",
     _per_request(lambda s: (s.server_user_seconds + s.server_system_seconds) * 1e6),
 )
+BANDWIDTH = Metric(
+    "throughput_mib_per_s",
+    "Throughput",
+    "MiB/s",
+    lambda t: (_throughput(t) or 0.0) * t.sample.file_bytes / MIB or None,
+    more_is_better=True,
+)
+CPU_PER_MIB = Metric(
+    "cpu_ms_per_mib",
+    "CPU per MiB",
+    "ms",
+    lambda t: (
+        (t.sample.server_user_seconds + t.sample.server_system_seconds)
+        * 1e3
+        / (t.sample.requests * t.sample.file_bytes / MIB)
+        if t.sample.requests and t.sample.file_bytes
+        else None
+    ),
+)
 SERVICE_P50 = _latency("p50", "Service time p50", "services", "service")
 SERVICE_P99 = _latency("p99", "Service time p99", "services", "service")
 SEND_LAG_P99 = _latency("p99", "Send lag p99", "send_lags", "send_lag")
@@ -197,6 +216,7 @@ PSS_PER_CONNECTION = Metric(
 
 METRICS = (
     THROUGHPUT,
+    BANDWIDTH,
     _latency("mean", "Latency mean"),
     P50,
     P90,
@@ -204,6 +224,7 @@ METRICS = (
     P999,
     _latency("max", "Latency max"),
     CPU,
+    CPU_PER_MIB,
     Metric(
         "cpu_user_us_per_request",
         "of it in user mode",
@@ -265,3 +286,10 @@ METRICS = (
 
 HEADLINES = (THROUGHPUT, P50, P90, P99, P999, CPU, PSS_IDLE, PSS_LOADED)
 """What a reader compares first; the rest explains it."""
+
+_OF_FILES = {THROUGHPUT.name: BANDWIDTH, CPU.name: CPU_PER_MIB}
+
+
+def suited(metric: Metric, load: Sample) -> Metric:
+    """Return the figure itself, or what says the same about files: by the MiB, not the request."""
+    return _OF_FILES.get(metric.name, metric) if load.file_bytes else metric

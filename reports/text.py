@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -11,16 +11,28 @@ from rich.text import Text
 
 from reports.answers import standing_of
 from reports.cells import Cell, Workload, workloads_of
-from reports.metrics import CPU, P50, P99, PSS_LOADED, THROUGHPUT, Metric
+from reports.metrics import (
+    BANDWIDTH,
+    CPU,
+    CPU_PER_MIB,
+    P50,
+    P99,
+    PSS_LOADED,
+    THROUGHPUT,
+    Metric,
+)
 from reports.record import Run, Sample
 
-COLUMNS: Sequence[tuple[str, Metric]] = (
-    ("requests/s", THROUGHPUT),
-    ("p50", P50),
-    ("p99", P99),
-    ("CPU us", CPU),
-    ("PSS MiB", PSS_LOADED),
-)
+COLUMNS: Sequence[Metric] = (THROUGHPUT, P50, P99, CPU, PSS_LOADED)
+HEADINGS: Mapping[str, str] = {
+    THROUGHPUT.name: "requests/s",
+    BANDWIDTH.name: "MiB/s",
+    P50.name: "p50",
+    P99.name: "p99",
+    CPU.name: "CPU us",
+    CPU_PER_MIB.name: "CPU ms/MiB",
+    PSS_LOADED.name: "PSS MiB",
+}
 ROOM_FOR_RANGES = 110
 ROOM_FOR_LIMITS = 136
 """Columns of the terminal from which on intervals, and what limited a cell, are shown as well."""
@@ -46,7 +58,7 @@ class Summary:
             width = options.max_width
             yield _table(workload, ranges=width >= ROOM_FOR_RANGES, limits=width >= ROOM_FOR_LIMITS)
         yield Text(
-            "Medians over trials; latencies of all trials together; CPU per request. Models that"
+            "Medians over trials; latencies of all trials together; CPU us per request. Models that"
             " the trials do not tell apart share ranks. Bold: the best of those that served every"
             " connection without an error.",
             style="dim",
@@ -64,9 +76,10 @@ def _table(workload: Workload, *, ranges: bool, limits: bool) -> Table:
     )
     table.add_column("", no_wrap=True)
     table.add_column("model", no_wrap=True)
-    for heading, _ in COLUMNS:
-        table.add_column(heading, justify="right", no_wrap=True)
-        if ranges and heading == "requests/s":
+    columns = [workload.suited(metric) for metric in COLUMNS]
+    for metric in columns:
+        table.add_column(HEADINGS[metric.name], justify="right", no_wrap=True)
+        if ranges and metric is columns[0]:
             table.add_column("interval", justify="right", no_wrap=True, style="dim")
     if limits:
         table.add_column("limited by", no_wrap=True, style="dim")
@@ -75,10 +88,10 @@ def _table(workload: Workload, *, ranges: bool, limits: bool) -> Table:
     best = _best(workload)
     for cell in workload.ranking:
         figures: list[Text] = []
-        for heading, metric in COLUMNS:
+        for metric in columns:
             style = "bold green" if best.get(metric.name) is cell else ""
             figures.append(Text(cell.write(metric), style))
-            if ranges and heading == "requests/s":
+            if ranges and metric is columns[0]:
                 figures.append(Text(cell.write_range(metric)))
         if limits:
             figures.append(Text(cell.verdict.limit if cell.trials else ""))
@@ -92,5 +105,5 @@ def _table(workload: Workload, *, ranges: bool, limits: bool) -> Table:
 
 
 def _best(workload: Workload) -> dict[str, Cell]:
-    standings = [standing_of(workload, metric) for _, metric in COLUMNS]
+    standings = [standing_of(workload, metric) for metric in COLUMNS]
     return {standing.metric.name: standing.best for standing in standings if standing}

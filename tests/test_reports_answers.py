@@ -8,7 +8,7 @@ import pytest
 
 from reports.answers import NEEDS, Standing, recommendations, standing_of
 from reports.cells import workloads_of
-from reports.metrics import CPU, P99, PSS_PER_CONNECTION, THROUGHPUT
+from reports.metrics import BANDWIDTH, CPU, P99, PSS_PER_CONNECTION, THROUGHPUT
 from reports.record import Sample
 from reports.units import DASH
 from tests.runs import make_run, make_sample, standard_run, starved
@@ -83,7 +83,7 @@ def test_needs_are_answered_from_the_run_or_said_to_be_without_an_answer() -> No
     [
         ({"idle_connections": 1000}, "Many idle connections", PSS_PER_CONNECTION),
         ({"rate": 500.0}, "Tail latency at a given rate", P99),
-        ({"file_bytes": 2**20}, "Big transfers", THROUGHPUT),
+        ({"file_bytes": 2**20}, "Big transfers", BANDWIDTH),
     ],
 )
 def test_a_need_is_known_by_the_load_and_not_by_a_scenarios_name(

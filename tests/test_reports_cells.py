@@ -9,7 +9,7 @@ import pytest
 from reports.cells import Cell, Workload, workloads_of
 from reports.frames import summary_frame, trials_frame
 from reports.histogram import Histogram
-from reports.metrics import CPU, METRICS, THROUGHPUT
+from reports.metrics import BANDWIDTH, CPU, CPU_PER_MIB, METRICS, THROUGHPUT
 from reports.record import Sample
 from tests.runs import failed, make_run, make_sample, starved, with_resets
 
@@ -234,3 +234,19 @@ def test_the_summary_of_a_run_without_trials_has_the_header_of_any_other() -> No
     empty, full = summary_frame([]), summary_frame([only_workload(hand_made())])
     assert not len(empty)
     assert set(empty) == {name for name in full if not str(name).startswith("errors_")}
+
+
+def test_files_are_told_by_the_mebibyte() -> None:
+    sample = replace(make_sample(), kind="GET", size_bytes=2**21, file_bytes=2**21)
+    (workload,) = workloads_of(make_run(), [sample])
+    (cell,) = workload.cells
+    assert workload.headline is BANDWIDTH
+    assert cell.figures[BANDWIDTH.name].value == 2 * cell.figures[THROUGHPUT.name].value
+    assert cell.figures[CPU_PER_MIB.name].value * 2000 == pytest.approx(
+        cell.figures[CPU.name].value
+    )
+
+
+def test_requests_that_move_no_file_have_no_figure_by_the_mebibyte() -> None:
+    (workload,) = workloads_of(make_run(), [make_sample()])
+    assert {BANDWIDTH.name, CPU_PER_MIB.name}.isdisjoint(workload.cells[0].figures)
