@@ -11,10 +11,12 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from reports.cells import Workload
+from reports.chart_fairness import fairness
 from reports.chart_overview import overview
 from reports.chart_percentiles import percentile_curves
-from reports.chart_scaling import ladders_of, scaling
+from reports.chart_scaling import scaling
 from reports.chart_timeline import timeline
+from reports.ladders import ladders_of
 from reports.record import Run
 from reports.style import RC, render
 
@@ -33,21 +35,26 @@ WORKLOAD_CHARTS: Mapping[str, tuple[Callable[[Run, Workload], Figure | None], st
     "overview": (overview, "throughput, latency, CPU per request and memory of each model"),
     "percentiles": (percentile_curves, "latency from p50 to p99.99"),
     "timeline": (timeline, "throughput and latency over one trial"),
+    "fairness": (fairness, "requests per connection"),
 }
 """What is drawn of each workload, in this order: by name, the function and what it shows."""
 
 
 def charts_of(run: Run, workloads: Sequence[Workload]) -> Iterator[Chart]:
     """Draw one chart after the other; those that the figures do not suffice for are left out."""
+    ladders = ladders_of(workloads)
+    within = {rung for ladder in ladders if ladder.axis.alone for rung in map(id, ladder.workloads)}
     for workload in workloads:
+        if id(workload) in within:
+            continue
         for name, (draw, says) in WORKLOAD_CHARTS.items():
             file = slug(workload.scenario, workload.level, name)
             if images := _images(file, partial(draw, run, workload)):
                 where = f"{workload.scenario}, {workload.level}"
                 yield Chart(file, workload.scenario, workload.level, f"{where}: {says}", images)
-    for ladder in ladders_of(workloads):
-        file = slug(ladder.scenario, ladder.load, "scaling")
-        says = f"{ladder.scenario}, {ladder.load}: figures against the number of connections"
+    for ladder in ladders:
+        file = slug(ladder.scenario, ladder.load, f"by-{ladder.axis.field}")
+        says = f"{ladder.scenario}, {ladder.load}: figures against the {ladder.axis.title}"
         if images := _images(file, partial(scaling, run, ladder)):
             yield Chart(file, ladder.scenario, "", says, images)
 
