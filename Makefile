@@ -9,7 +9,7 @@ RUN ?=
 PY := .venv/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup bench report experiments bench-engine bench-files test lint clean lock
+.PHONY: help setup bench selftest report experiments bench-engine bench-files test lint clean lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -28,6 +28,9 @@ bench-engine: setup ## what the load generator itself costs, against a null serv
 
 bench-files: setup ## what a file costs the server, beside python -m http.server (needs curl)
 	@$(PY) -m bench.experiments.file_cost
+
+selftest: setup ## the instrument against known answers: two minutes on a machine that is quiet
+	@$(PY) -m bench selftest
 
 test: setup lint ## ruff, mypy --strict and the whole test suite
 	@$(PY) -m pytest

@@ -59,14 +59,20 @@ class Ladder:
         return (trial.block, *trial.cell.ladder)
 
 
-def shortfall(cell: Cell, idle_served: int, busy_served: int) -> str:
-    """Return what a ladder's rung lacked, in words; empty when every connection was served."""
+def shortfall(cell: Cell, idle_served: int, busy_served: int, timeouts: int) -> str:
+    """Return what a ladder's rung lacked, in words; empty when every connection was served.
+
+    A pool serves whoever is left when others have given up, so those that did are counted, too.
+    """
     scenario = cell.scenario
     if not scenario.idle:
         return ""
-    counts = ((idle_served, scenario.idle, "idle"), (busy_served, scenario.connections, "busy"))
-    return " and ".join(
-        f"{served:,} of {asked:,} {what} connections were served"
-        for served, asked, what in counts
-        if served < asked
+    lacks = (
+        (idle_served, scenario.idle, "of {asked:,} idle connections were served"),
+        (busy_served, scenario.connections, "of {asked:,} busy connections were served"),
+        (scenario.idle - timeouts, scenario.idle, "of {asked:,} idle connections at first try"),
     )
+    words = [
+        f"{max(0, got):,} {text.format(asked=asked)}" for got, asked, text in lacks if got < asked
+    ]
+    return words[0] if words else ""

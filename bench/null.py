@@ -15,8 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
-from bench.placement import Placement, place
-from bench.placement import pinned as pinned_to
+from bench.placement import Placement, pinned, place
 from bench.scenarios import Scenario
 from clients.exchange import Exchange
 from clients.generator import Generator
@@ -28,13 +27,13 @@ ROUND_TRIP_SECONDS = 0.2
 
 
 @contextlib.contextmanager
-def null_server(cpus: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Run the null server on `cpus`; gives its process id and port."""
+def helper(module: str, cpus: Sequence[int], *words: str) -> Iterator[tuple[int, int]]:
+    """Run a server of ours that is no model on `cpus`; gives its process id and port."""
     with contextlib.ExitStack() as stack:
-        with pinned_to(cpus):
+        with pinned(cpus):
             process = stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-m", "clients.null_server"],
+                    [sys.executable, "-m", module, *words],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     start_new_session=True,  # a Ctrl-C at the terminal is the conductor's
@@ -43,6 +42,13 @@ def null_server(cpus: Sequence[int]) -> Iterator[tuple[int, int]]:
         # Leaving closes its standard input, which ends it.
         assert process.stdout is not None  # noqa: S101  # it was opened as a pipe
         yield process.pid, json.loads(process.stdout.readline())["port"]
+
+
+@contextlib.contextmanager
+def null_server(cpus: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Run the null server on `cpus`; gives its process id and port."""
+    with helper("clients.null_server", cpus) as server:
+        yield server
 
 
 def drive(load: Load, cpus: Sequence[int], seconds: float) -> Tally:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from statistics import median
 from typing import NamedTuple
 
 from bench.plan import Trial
@@ -48,7 +47,7 @@ class Width(NamedTuple):
 
 
 def widest(samples: Sequence[Sample]) -> Width:
-    """Return the width of the least certain cell; nan-free, infinite with a single trial."""
+    """Return the width of the least certain cell; infinite with a single trial."""
     cells: dict[tuple[str, str, str], list[Sample]] = defaultdict(list)
     for sample in samples:
         cells[sample.scenario, sample.level, sample.model].append(sample)
@@ -74,7 +73,10 @@ def width_of(values: Sequence[float]) -> float:
     """Return half the interval of the median of `values`, as a share of that median."""
     if len(values) < 2:
         return float("inf")
-    return (max(values) - min(values)) / 2 / median(values)
+    from reports.stats import median_interval  # with scipy, which takes half a second
+
+    middle = median_interval(values)
+    return (middle.high - middle.low) / 2 / middle.value
 
 
 class Precision:

@@ -218,7 +218,8 @@ STUDIES: Mapping[str, tuple[Scenario, ...]] = {
             size_bytes=64,
             idle=idle,
             # A model that does not serve an idle connection is known by its waiting in vain.
-            request_timeout_seconds=5.0,
+            request_timeout_seconds=3.0,
+            connect_at_once=512,
         )
         for idle in (10, 100, 1_000, 10_000)
     ),
@@ -342,6 +343,13 @@ def find_scenario(name: str) -> Scenario:
     if name not in rows:
         raise UnknownNameError("scenario", name, {**rows, **STUDIES})
     return rows[name]
+
+
+def find_load(name: str) -> Scenario:
+    """Return the row called `name` if a single one is; UnknownNameError when there is none."""
+    if name not in SCENARIOS:
+        raise UnknownNameError("scenario of a single load", name, SCENARIOS)
+    return SCENARIOS[name]
 
 
 def find_profile(name: str) -> Profile:

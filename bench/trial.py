@@ -127,7 +127,7 @@ def _drive(
         "voluntary_switches": used.voluntary_switches,
         "involuntary_switches": used.involuntary_switches,
         "minor_faults": used.minor_faults,
-        "stopped": shortfall(cell, tally.idle_served, tally.served),
+        "stopped": shortfall(cell, tally.idle_served, tally.served, tally.errors["timeout"]),
         "pss_loaded_bytes": loaded.pss_bytes,
         "processes": loaded.processes,
         "threads": loaded.threads,

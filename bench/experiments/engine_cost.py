@@ -1,20 +1,23 @@
 """What the load generator itself costs: `make bench-engine`.
 
 64 connections of 64 B, server and generator on separate CPUs. The rounds are interleaved, and the
-figures are medians over them, because the speed of a shared machine drifts. Three questions:
+figures are medians over them, because the speed of a shared machine drifts. Four questions:
 
 - Does the engine cost more than the least a server can do? Its CPU per request against the null
   server's own, beside a plain-Python epoll loop that keeps no books.
 - Can it outrun every model? Requests per second against the null server and against each model.
 - What does the framing that all models share cost? A 64 B echo through `Session.receive`, which
   is `Connection.receive`, `Session.respond` and the join.
+- How long does it take to open 10,000 connections, and does any connect have to be repeated?
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
+import time
 from statistics import median
 from typing import NamedTuple
 
@@ -35,6 +38,7 @@ SECONDS = 0.5
 WARM_UP_SECONDS = 0.2
 ROUNDS = 5
 DEPTHS = (1, 16)
+MANY = 10_000
 
 
 class Cost(NamedTuple):
@@ -63,6 +67,8 @@ def main() -> None:
     console.print(_generators(pairs))
     console.print(_ceiling(pairs["engine"], models))
     console.print(_framing(cpus))
+    for line in openings(cpus):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def engine_on_null(cpus: Placement) -> Cost:
@@ -93,6 +99,31 @@ def _drive(load: Load, server: int, cpus: Placement) -> Cost:
         tally.generator_cpu_seconds / requests * 1e6,
         used.cpu_seconds / requests * 1e6,
     )
+
+
+def openings(cpus: Placement) -> list[str]:
+    """Return what it takes to open MANY connections to the null server; the remedy if it cannot."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if limit < MANY + 100:
+        return [
+            f"{MANY:,} connections cannot be opened: the hard limit is {limit:,} descriptors;"
+            " raise it with 'ulimit -Hn 20000' as root, or nofile in /etc/security/limits.conf"
+        ]
+    found = []
+    for _ in range(ROUNDS):
+        with null_server(cpus.server) as (_, port), Generator(cpus.client) as generator:
+            begun = time.monotonic()
+            generator.open(Load(port=port, connections=MANY, framing="rawecho", size=SIZE))
+            opened = time.monotonic() - begun
+            generator.measure(0.2, 0.2)
+            tally = generator.tally()
+            generator.close()
+        found.append((opened, tally.connect_retries, sum(tally.errors.values())))
+    seconds, retries, errors = (median(column) for column in zip(*found, strict=True))
+    return [
+        f"{MANY:,} connections opened in {seconds:.2f} s,"
+        f" {retries:,.0f} SYN retries, {errors:,.0f} errors (medians of {ROUNDS} rounds)"
+    ]
 
 
 def plain_python_on_null(cpus: Placement) -> Cost:
