@@ -1,0 +1,128 @@
+"""What a large file moves in a server's memory: `python -m bench.experiments.file_memory [MIB]`.
+
+A sparse file, 2 GiB unless told, is fetched twice (read and hashed at first, then sent by the
+kernel) and put back once, for each model. While it moves, the memory of the server's whole tree is
+read every 20 ms; the table shows how far its peak was above what the server held before, when it
+had answered one request. The bound is 8 MiB, and the exit code 3 when a model exceeds it.
+
+The client works in pieces of 256 KiB and verifies the digest, both ways. What is fetched is thrown
+away; what is put needs room for the file in the folder for temporary files.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from bench import meter
+from bench.launch import Server
+from bench.placement import allowed_cpus
+from clients import transfer
+from servers import catalog
+from servers.protocol import DATA, END, GET, META, Connection, frame
+
+MIB = 2**20
+SIZE_MIB = 2048
+BOUND_MIB = 8
+WORKERS = 8  # of a pool: of 64 processes, a reading would take longer than the interval
+SAMPLE_SECONDS = 0.02
+PATIENCE_SECONDS = 300.0  # the server syncs a file before it answers
+OUT_OF_BOUND = 3
+TRANSFERS = ("GET, hashing", "GET by the kernel", "PUT")
+
+
+class Sampler:
+    """Reads the memory of a server's tree, but not more often than SAMPLE_SECONDS."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._next = 0.0
+        self.peak = 0
+        self.samples = 0
+
+    def __call__(self, *_: int) -> None:
+        """Read it, if it is time."""
+        if time.monotonic() >= self._next:
+            self.peak = max(self.peak, meter.footprint(self._pid).pss_bytes)
+            self.samples += 1
+            self._next = time.monotonic() + SAMPLE_SECONDS
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, print the table, and return the exit code."""
+    size = int(arguments[0] if arguments else SIZE_MIB) * MIB
+    table = Table(title=f"Growth of the server's peak PSS in MiB, one file of {size // MIB:,} MiB")
+    table.add_column("model")
+    for heading in ("before", *TRANSFERS, "samples"):
+        table.add_column(heading, justify="right")
+    worst = 0.0
+    for model in track(catalog.MODELS, "measuring", transient=True):
+        before, grown, samples = measured(model, size)
+        worst = max(worst, *grown)
+        table.add_row(model.name, f"{before:.1f}", *(f"{each:.2f}" for each in grown), str(samples))
+    console = Console()
+    console.print(table)
+    console.print(f"The most is {worst:.2f} MiB; the bound is {BOUND_MIB} MiB.")
+    return 0 if worst < BOUND_MIB else OUT_OF_BOUND
+
+
+def measured(model: catalog.Model, size: int) -> tuple[float, list[float], int]:
+    """Return what a fresh server holds, by how much each transfer moved it, and the samples."""
+    workers = WORKERS if model.workers else 0
+    with tempfile.TemporaryDirectory() as folder:
+        original = Path(folder) / "original"
+        with original.open("wb") as file:
+            file.truncate(size)
+        with Server(model, workers=workers, cpus=allowed_cpus(), root=folder) as server:
+            server.wait_until_answering()
+            base = meter.footprint(server.pid).pss_bytes
+            samplers = [Sampler(server.pid) for _ in TRANSFERS]
+            # One connection for both fetches: a process that serves no other has to remember.
+            with socket.create_connection((server.host, server.port), PATIENCE_SECONDS) as sock:
+                for sampler in samplers[:2]:
+                    fetch(sock, original.name, sampler)
+            transfer.put(
+                server.host,
+                server.port,
+                original,
+                "copy",
+                timeout_seconds=PATIENCE_SECONDS,
+                progress=samplers[2],
+            )
+    grown = [(sampler.peak - base) / MIB for sampler in samplers]
+    return base / MIB, grown, sum(sampler.samples for sampler in samplers)
+
+
+def fetch(sock: socket.socket, name: str, progress: Callable[[], None]) -> None:
+    """GET a file, verify its size and digest, and keep nothing of it."""
+    sock.sendall(frame(GET, 1, name.encode()))
+    received, digest, size, moved = Connection(), sha256(), -1, 0
+    while True:
+        data = sock.recv(256 * 1024)
+        if not data:
+            raise EOFError(f"The server closed after {moved} bytes of {name}.")
+        for kind, _, body in received.receive(data):
+            if kind == META:
+                size = json.loads(body)["size"]
+            elif kind == DATA:
+                digest.update(body)
+                moved += len(body)
+                progress()
+            elif kind == END and moved == size and json.loads(body)["sha256"] == digest.hexdigest():
+                return
+            else:
+                raise ValueError(f"The server sent a frame of kind {kind} after {moved} bytes.")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
