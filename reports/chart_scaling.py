@@ -51,7 +51,12 @@ def _panel(figure: Figure, axes: Axes, ladder: Ladder, panel: Panel) -> None:
     metric = panel.metric
     _across(axes, ladder)
     lines = {
-        model: [cell for cell in ladder.points(model) if metric.name in cell.figures]
+        model: [
+            cell
+            for cell in ladder.points(model)
+            if metric.name in cell.figures
+            and (cell.figures[metric.name].value > 0 or not (panel.log or metric.latency))
+        ]
         for model in ladder.models
     }
     values = [cell.figures[metric.name].value for points in lines.values() for cell in points]

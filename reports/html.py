@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports.answers import recommendations, standing_of
-from reports.cells import Workload
+from reports.cells import Cell, Workload
 from reports.charts import Chart, slug
-from reports.metrics import CPU, HEADLINES, METRICS, P99, PSS_LOADED, Metric
+from reports.ladders import Ladder, knee_of, ladders_of
+from reports.metrics import CPU, METRICS, P50, P99, PSS_LOADED, RATE, Metric, headlines
 from reports.record import Run
 from reports.stats import range_coverage
 from reports.style import style_of
@@ -92,6 +93,8 @@ def page(
             for workload in workloads
             if workload.comparable
         ],
+        knees=_knees(workloads),
+        knee_metrics=(RATE, P50, P99, CPU),
         facts=machine_facts(run.machine),
         placements=sorted({workload.load.placement for workload in workloads}),
         coverage=f"{range_coverage(run.blocks):.4g}",
@@ -138,7 +141,7 @@ def _fact(key: str, value: Any) -> str:
 
 
 def _headlines(workload: Workload) -> list[Metric]:
-    return [workload.suited(metric) for metric in HEADLINES]
+    return [workload.suited(metric) for metric in headlines(workload.load)]
 
 
 def _others(workload: Workload) -> list[Metric]:
@@ -148,6 +151,15 @@ def _others(workload: Workload) -> list[Metric]:
         for metric in METRICS
         if metric not in _headlines(workload)
         and any(metric.name in cell.figures for cell in workload.cells)
+    ]
+
+
+def _knees(workloads: Sequence[Workload]) -> list[tuple[Ladder, dict[str, Cell | None]]]:
+    """Return each ladder of rates with the knee of every model."""
+    return [
+        (ladder, {model: knee_of(ladder.points(model)) for model in ladder.models})
+        for ladder in ladders_of(workloads)
+        if ladder.axis.field == "rate"
     ]
 
 

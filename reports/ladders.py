@@ -71,7 +71,7 @@ AXES = (
         "idle connections",
         r" idle$",
         (
-            Panel("PSS per connection, KiB", PSS_PER_CONNECTION),
+            Panel("PSS per connection, KiB, log axis", PSS_PER_CONNECTION, log=True),
             Panel("Latency p99 of the busy connections, log axis", P99),
             Panel("Threads, log axis", THREADS, log=True),
             Panel("Processes, log axis", PROCESSES, log=True),

@@ -6,7 +6,7 @@ those of the columns of `summary.csv` and carry their units.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -182,7 +182,11 @@ REFUSED = Metric(
 RETRIES = Metric("connect_retries", "SYNs sent again", "", lambda t: t.sample.connect_retries)
 JAIN = Metric("jain", "Jain's fairness index", "", jain, units.ratio, more_is_better=True)
 UNSERVED = Metric(
-    "unserved", "Connections never served", "", lambda t: t.sample.connections - t.served
+    "unserved",
+    "Connections never served",
+    "",
+    lambda t: t.sample.connections - t.served,
+    units.whole,
 )
 PROCESSES = Metric("processes", "Processes", "", lambda t: t.sample.processes)
 THREADS = Metric("threads", "Threads", "", lambda t: t.sample.threads)
@@ -286,6 +290,19 @@ METRICS = (
 
 HEADLINES = (THROUGHPUT, P50, P90, P99, P999, CPU, PSS_IDLE, PSS_LOADED)
 """What a reader compares first; the rest explains it."""
+
+_HEADLINES_OF: Mapping[str, Sequence[Metric]] = {
+    "rate": (RATE, P50, P99, SERVICE_P50, SERVICE_P99, SEND_LAG_P99, THROUGHPUT, CPU, PSS_LOADED),
+    "idle_connections": (PSS_PER_CONNECTION, PSS_LOADED, THREADS, PROCESSES, P50, P99, CPU),
+    "backlog": (CONNECT_P50, CONNECT_MAX, REFUSED, RETRIES, THROUGHPUT, P99, CPU),
+}
+"""The same, for loads that have a field of their own: open loops, idle connections, bursts."""
+
+
+def headlines(load: Sample) -> Sequence[Metric]:
+    """Return what to compare first under a load."""
+    return next((row for name, row in _HEADLINES_OF.items() if getattr(load, name)), HEADLINES)
+
 
 _OF_FILES = {THROUGHPUT.name: BANDWIDTH, CPU.name: CPU_PER_MIB}
 

@@ -36,6 +36,11 @@ def percent(share: float) -> str:
     return f"{share:.0%}"
 
 
+def whole(value: float) -> str:
+    """Return a count."""
+    return f"{value:,.0f}"
+
+
 def ratio(value: float) -> str:
     """Return a figure between 0 and 1 with three decimals, as indices are given."""
     return f"{value:.3f}"

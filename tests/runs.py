@@ -243,3 +243,105 @@ def standard_run(
         for model in MODELS
     )
     return make_run(scenarios=scenarios, blocks=blocks), samples
+
+
+def at_rate(
+    sample: Sample, rate: float, level: str, *, capacity: float, scenario: str = "curve"
+) -> Sample:
+    """Return the trial as an open loop: flat up to its capacity, unanswered requests beyond."""
+    load = rate / capacity
+    wait_ns = 200_000 * (1 + min(load, 0.999) ** 4 / (1 - min(load, 0.97)))
+    requests = int(min(rate, capacity) * WINDOW_SECONDS)
+    late = int(max(0.0, rate - capacity) * WINDOW_SECONDS)
+    response_ns = wait_ns + max(0.0, load - 1) * WINDOW_SECONDS * 1e9
+    return replace(
+        sample,
+        scenario=scenario,
+        level=level,
+        rate=rate,
+        arrivals="uniform",
+        spin=1,
+        requests=requests,
+        errors={**sample.errors, "unfinished": late},
+        answered=spread_out(response_ns, 0.3, requests).encode(),
+        services=spread_out(200_000, 0.3, requests).encode(),
+        send_lags=spread_out(400, 0.3, requests).encode(),
+        unanswered=Histogram.of([int(2 * response_ns)] * late).encode(),
+        server_user_seconds=MODELS[sample.model].cpu_us * 0.45e-6 * requests,
+        server_system_seconds=MODELS[sample.model].cpu_us * 0.55e-6 * requests,
+        generator_cpu_seconds=WINDOW_SECONDS,
+    )
+
+
+@cache
+def studies_run(blocks: int = 3) -> tuple[Run, tuple[Sample, ...]]:
+    """Return a run of the open loop, of idle connections and of backlogs.
+
+    Models bend at their own capacity; `thread` stops at 10,000 idle connections, which `serial`
+    never serves.
+    """
+    samples: list[Sample] = []
+    for block in range(blocks):
+        for model in MODELS:
+            echo = make_sample("echo", model, block)
+            capacity = 60_000 * MODELS[model].speed
+            samples += [
+                at_rate(
+                    echo, share * capacity, capacity=capacity,
+                    level=f"64 connections, 1 KiB, {share:.0%} of its own capacity",
+                )
+                for share in (0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0, 1.2)
+            ]  # fmt: skip
+            samples += [
+                at_rate(
+                    echo, rate, f"64 connections, 1 KiB, {rate:,.0f}/s", capacity=capacity,
+                    scenario="rate",
+                )
+                for rate in (7_500.0, 15_000.0)
+            ]  # fmt: skip
+            samples += [_idle(model, block, idle) for idle in (10, 100, 1_000, 10_000)]
+            samples += [_burst(model, block, backlog) for backlog in (5, 128, 1024)]
+    run = make_run(scenarios=("rate", "curve", "connections", "backlog"), blocks=blocks)
+    return replace(run, wake_up_ns={"same": 5_200.0, "split": 98_000.0}), tuple(samples)
+
+
+def _idle(model: str, block: int, idle: int) -> Sample:
+    base = make_sample("churn", model, block)
+    per_connection = {"process": 700_000, "thread": 60_000}.get(model, 3_000)
+    sample = replace(
+        base,
+        scenario="connections",
+        level=f"16 connections, 64 B, {idle:,} idle",
+        session=0,
+        idle_connections=idle,
+        idle_served=idle,
+        pss_loaded_bytes=base.pss_idle_bytes + (idle + 16) * per_connection,
+        threads=idle + 17 if model in {"thread", "socketserver"} else 1,
+        processes=idle + 17 if model == "process" else 1,
+    )
+    if model == "serial":
+        return replace(
+            starved(sample), idle_served=0, stopped="0 of 10 idle connections were served"
+        )
+    if model in {"thread", "process"} and idle == 10_000:
+        untried = failed(sample, "")
+        return replace(
+            untried, stopped="stopped at 1,000 idle connections: 10,000 would take 6.5 GiB"
+        )
+    return sample
+
+
+def _burst(model: str, block: int, backlog: int) -> Sample:
+    base = make_sample("churn", model, block)
+    refused = 200 if backlog == 5 else 0
+    return replace(
+        base,
+        scenario="backlog",
+        level=f"256 connections, 64 B, backlog {backlog:,}",
+        connections=256,
+        session=0,
+        backlog=backlog,
+        connecting=spread_out(1.1e9 if refused else 2e6, 0.2, 256).encode(),
+        connect_retries=refused,
+        requests_per_connection=[base.requests // 256] * 256,
+    )

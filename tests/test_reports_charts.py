@@ -12,15 +12,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.cells import workloads_of
+from reports.cells import Cell, workloads_of
 from reports.chart_percentiles import curve_of
 from reports.chart_timeline import track_of
 from reports.charts import Chart, charts_of, slug
 from reports.histogram import Histogram
+from reports.ladders import knee_of
 from reports.record import Sample
 from reports.style import MODELS as STYLES
-from reports.style import spread_apart, style_of
-from tests.runs import MODELS, SCENARIOS, failed, make_run, make_sample, standard_run, starved
+from reports.style import facts, spread_apart, style_of
+from tests.runs import (
+    MODELS,
+    SCENARIOS,
+    failed,
+    make_run,
+    make_sample,
+    standard_run,
+    starved,
+    studies_run,
+)
 
 SHOWN = ("echo", "churn", "bulk")
 
@@ -41,11 +51,11 @@ def charts() -> Mapping[str, Chart]:
     return drawn(*standard_run(2, SHOWN)[1])
 
 
-def test_every_workload_has_its_three_charts_in_both_formats(charts: Mapping[str, Chart]) -> None:
+def test_every_workload_has_its_four_charts_in_both_formats(charts: Mapping[str, Chart]) -> None:
     expected = [
         slug(name, SCENARIOS[name].level, kind)
         for name in SHOWN
-        for kind in ("overview", "percentiles", "timeline")
+        for kind in ("overview", "percentiles", "timeline", "fairness")
     ]
     assert list(charts) == expected
     for chart in charts.values():
@@ -105,10 +115,12 @@ def test_a_run_with_levels_has_a_chart_against_the_number_of_connections() -> No
         )
         for n in (8, 64, 256)
     ]
-    chart = drawn(*levels)["echo-1-kib-scaling"]
+    chart = drawn(*levels)["echo-1-kib-by-connections"]
     assert ">256<" in chart.images["svg"].decode()
     assert "echo: 1 KiB: by number of connections" in words(chart)
-    assert "echo-1-kib-scaling" not in drawn(base, replace(base, level="64 connections, 64 B"))
+    assert "echo-1-kib-by-connections" not in drawn(
+        base, replace(base, level="64 connections, 64 B")
+    )
 
 
 def test_of_failed_trials_only_the_overview_is_drawn() -> None:
@@ -118,7 +130,7 @@ def test_of_failed_trials_only_the_overview_is_drawn() -> None:
 
 
 def test_one_starved_trial_of_one_model_can_be_drawn() -> None:
-    assert len(drawn(starved(make_sample()))) == 3
+    assert len(drawn(starved(make_sample()))) == 4
 
 
 def test_no_two_models_look_alike() -> None:
@@ -172,3 +184,75 @@ def test_the_time_axis_shows_the_median_trial_and_a_short_last_interval() -> Non
     assert track.per_second.tolist() == pytest.approx([5000, 5000, 10_000])
     assert track.seconds.tolist() == pytest.approx([0.05, 0.15, 0.225])
     assert np.isnan(track.latency_us[50.0]).all()  # ten samples leave five above
+
+
+@pytest.fixture(scope="module")
+def studies() -> Mapping[str, Chart]:
+    run, samples = studies_run()
+    return {chart.name: chart for chart in charts_of(run, workloads_of(run, samples))}
+
+
+def test_a_ladder_has_one_chart_in_place_of_three_for_each_of_its_rungs(
+    studies: Mapping[str, Chart],
+) -> None:
+    assert [name for name in studies if not name.startswith("rate")] == [
+        "connections-16-connections-64-b-by-idle-connections",
+        "backlog-256-connections-64-b-by-backlog",
+        "curve-64-connections-1-kib-by-rate",
+    ]
+    assert len([name for name in studies if name.startswith("rate")]) == 2 * 4
+
+
+def test_a_model_that_stops_on_the_ladder_is_marked(studies: Mapping[str, Chart]) -> None:
+    text = words(studies["connections-16-connections-64-b-by-idle-connections"])
+    assert "thread, stopped" in text
+    assert "coroutine, stopped" not in text
+
+
+def test_the_strip_names_jains_index_and_who_was_never_served(charts: Mapping[str, Chart]) -> None:
+    text = words(charts["echo-64-connections-1-kib-fairness"])
+    assert "Jain 0.016, 63 of 64 never served, 1 off the axis" in text
+    assert text.count("Jain 0.99") == 7
+
+
+def curve(*rungs: tuple[float, float, float]) -> list[Cell]:
+    """Return cells of (rate, throughput, p99 in ms)."""
+    return [
+        workloads_of(
+            make_run(),
+            [
+                replace(
+                    make_sample(),
+                    rate=rate,
+                    seconds=1.0,
+                    requests=int(throughput),
+                    answered=Histogram.of([int(p99 * 1e6)] * 1000).encode(),
+                )
+            ],
+        )[0].cells[0]
+        for rate, throughput, p99 in rungs
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rungs", "rate"),
+    [
+        (((100, 100, 1), (200, 200, 2), (300, 300, 9.9)), 300),
+        (((100, 100, 1), (200, 200, 2), (300, 300, 10.1)), 200),  # ten times the lowest rate's
+        (((100, 100, 1), (200, 200, 2), (300, 293, 2)), 200),  # 2% of the rate is not kept
+        (((100, 100, 1), (200, 100, 2), (300, 300, 2)), 100),  # nothing counts beyond the bend
+        (((100, 50, 1),), None),
+    ],
+)
+def test_the_knee_is_the_last_rate_before_the_bend(
+    rungs: tuple[tuple[float, float, float], ...], rate: float | None
+) -> None:
+    knee = knee_of(curve(*rungs))
+    assert (knee.load.rate if knee else None) == rate
+
+
+def test_a_single_connection_has_the_null_servers_round_trip_beside_it() -> None:
+    run = replace(make_run(), wake_up_ns={"same": 5_200.0, "split": 98_000.0})
+    sample = make_sample()
+    assert "98.0 us" in facts(run, replace(sample, connections=1))
+    assert "98.0 us" not in facts(run, sample)

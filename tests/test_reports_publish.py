@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from reports.html import experiments_of, machine_facts
 from reports.publish import publish
 from reports.record import Run, Sample
 from reports.store import FILE, RunFolder, Store, StoreError
-from tests.runs import failed, make_run, make_sample, standard_run
+from tests.runs import failed, make_run, make_sample, standard_run, studies_run
 
 EXPERIMENTS = {
     "benchmarks": [
@@ -109,9 +110,9 @@ def test_two_blocks_are_too_few_to_tell_models_apart(page: str) -> None:
 
 
 def test_all_charts_are_inside_the_page_and_in_their_folder(folder: RunFolder, page: str) -> None:
-    assert page.count("data:image/svg+xml;base64,") == 9
-    assert len(list((folder.path / "charts").glob("*.png"))) == 9
-    assert len(list((folder.path / "charts").glob("*.svg"))) == 9
+    assert page.count("data:image/svg+xml;base64,") == 12
+    assert len(list((folder.path / "charts").glob("*.png"))) == 12
+    assert len(list((folder.path / "charts").glob("*.svg"))) == 12
 
 
 def test_the_summary_file_reads_back_with_a_row_per_cell(folder: RunFolder) -> None:
@@ -191,3 +192,41 @@ def test_experiments_are_read_with_their_unit() -> None:
 def test_facts_of_the_machine_are_in_words_and_unknown_ones_are_kept() -> None:
     facts = dict(machine_facts({"gil": True, "memory_bytes": 8 * 2**30, "colour": "grey"}))
     assert facts == {"GIL": "yes", "Memory": "8.00 GiB", "colour": "grey"}
+
+
+@pytest.fixture(scope="module")
+def studies_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = stored(tmp_path_factory.mktemp("studies"), *studies_run())
+    return publish(folder)[-1].read_text(encoding="utf-8")
+
+
+def test_the_page_of_studies_gives_knees_stops_and_what_waking_up_costs(studies_page: str) -> None:
+    for sentence in (
+        "Where response times bend", "5.20 us with placement same", "98.0 us with placement split",
+        "stopped at 1,000 idle connections: 10,000 would take 6.5 GiB", "Send lag p99",
+        "SYNs sent again", "Many idle connections", "PSS per connection",
+    ):  # fmt: skip
+        assert sentence in studies_page
+
+
+def test_rates_of_each_models_own_are_no_contest(studies_page: str) -> None:
+    summary = studies_page[: studies_page.index("Which model for which need")]
+    assert "<small>64 connections, 1 KiB, 7,500/s</small>" in summary
+    assert "<small>64 connections, 1 KiB, 10% of its own capacity</small>" not in summary
+
+
+def test_a_need_without_a_scenario_in_the_run_says_so(page: str) -> None:
+    assert "no answer in this run: it takes the scenario compute" in page
+
+
+def test_a_run_without_trials_has_a_summary_file_with_a_header(tmp_path: Path) -> None:
+    summary, _ = publish(stored(tmp_path, make_run(), []))
+    assert "throughput_per_s" in pd.read_csv(summary).columns
+
+
+def test_one_connection_has_what_waking_up_costs_beside_it(tmp_path: Path) -> None:
+    run = replace(make_run(), wake_up_ns={"split": 98_000.0})
+    sample = replace(make_sample(), connections=1, level="1 connection, 1 KiB")
+    publish(folder := stored(tmp_path, run, [sample]))
+    page = (folder.path / "report.html").read_text(encoding="utf-8")
+    assert "a server that does nothing takes 98.0 us" in page
