@@ -15,7 +15,7 @@ from reports.charts import Chart, slug
 from reports.ladders import Ladder, knee_of, ladders_of
 from reports.metrics import CPU, METRICS, P50, P99, PSS_LOADED, RATE, Metric, headlines
 from reports.record import Run
-from reports.stats import range_coverage
+from reports.stats import coverage
 from reports.style import style_of
 from reports.units import duration, number
 
@@ -66,6 +66,8 @@ def page(
     warnings: Sequence[str] = (),
 ) -> str:
     """Return the whole page."""
+    # A run that was cut short, or went on for precision, has not the number of blocks it set out for.
+    trials = max((len(cell.trials) for each in workloads for cell in each.cells), default=0)
     environment = Environment(
         loader=PackageLoader("reports", "."),
         autoescape=True,
@@ -93,11 +95,12 @@ def page(
             for workload in workloads
             if workload.comparable
         ],
+        first_of=_first_of(workloads),
         knees=_knees(workloads),
         knee_metrics=(RATE, P50, P99, CPU),
         facts=machine_facts(run.machine),
         placements=sorted({workload.load.placement for workload in workloads}),
-        coverage=f"{range_coverage(run.blocks):.4g}",
+        coverage=f"{coverage(trials):.4g}",
         colour_of=lambda model: style_of(model).colour,
     )
 
@@ -138,6 +141,14 @@ def _fact(key: str, value: Any) -> str:
         case int():
             return f"{value:,}"
     return str(value)
+
+
+def _first_of(workloads: Sequence[Workload]) -> dict[str, Workload]:
+    """Return the first workload of each scenario, in the run's order."""
+    first: dict[str, Workload] = {}
+    for workload in workloads:
+        first.setdefault(workload.scenario, workload)
+    return first
 
 
 def _headlines(workload: Workload) -> list[Metric]:

@@ -65,6 +65,11 @@ def range_coverage(trials: int) -> float:
     return 1 - 2 * 0.5**trials
 
 
+def coverage(trials: int) -> float:
+    """Return the probability that the interval of so many trials is made for."""
+    return range_coverage(trials) if trials < BOOTSTRAP_FROM else CONFIDENCE
+
+
 def median_interval(values: Sequence[float]) -> Interval:
     """Return the median of the trials with its interval; ValueError without any trial.
 

@@ -274,7 +274,7 @@ def at_rate(
 
 
 @cache
-def studies_run(blocks: int = 3) -> tuple[Run, tuple[Sample, ...]]:
+def studies_run(blocks: int) -> tuple[Run, tuple[Sample, ...]]:
     """Return a run of the open loop, of idle connections and of backlogs.
 
     Models bend at their own capacity; `thread` stops at 10,000 idle connections, which `serial`

@@ -188,7 +188,7 @@ def test_the_time_axis_shows_the_median_trial_and_a_short_last_interval() -> Non
 
 @pytest.fixture(scope="module")
 def studies() -> Mapping[str, Chart]:
-    run, samples = studies_run()
+    run, samples = studies_run(1)
     return {chart.name: chart for chart in charts_of(run, workloads_of(run, samples))}
 
 

@@ -14,6 +14,7 @@ from reports.histogram import PERCENTILES, Histogram, slot_values
 from reports.stats import (
     Interval,
     Ranks,
+    coverage,
     median_interval,
     percentile_interval,
     range_coverage,
@@ -29,12 +30,16 @@ def by_block(*values: float) -> dict[int, float]:
 
 
 @pytest.mark.parametrize(
-    ("trials", "coverage"), [(1, 0), (2, 0.5), (5, 0.9375), (6, 0.96875), (7, 0.984375)]
+    ("trials", "expected"), [(1, 0), (2, 0.5), (5, 0.9375), (6, 0.96875), (7, 0.984375)]
 )
 def test_the_range_of_trials_covers_the_median_as_order_statistics_say(
-    trials: int, coverage: float
+    trials: int, expected: float
 ) -> None:
-    assert range_coverage(trials) == coverage
+    assert range_coverage(trials) == expected
+
+
+def test_from_eight_trials_on_the_coverage_is_the_bootstraps() -> None:
+    assert [coverage(trials) for trials in (1, 7, 8, 30)] == [0, 0.984375, 0.95, 0.95]
 
 
 def test_below_eight_trials_the_interval_is_their_range() -> None:
