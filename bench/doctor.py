@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from bench.noise import CpuTicks, noise
+from bench.null import wake_up_ns
 from bench.placement import allowed_cpus
 
 PROC_NET = Path("/proc/sys/net")
@@ -25,6 +26,7 @@ BUSY_SHARE = 0.05  # of one CPU: more than that in one other process is worth a 
 STEAL_SHARE = 0.01
 DESCRIPTORS = 4_096  # the largest load: 1,000 connections, two ends each, and pools of pipes
 BACKLOG = 1_024  # the largest load connects 1,000 at once
+DEAR_WAKE_UP = 3.0  # times: across CPUs against on one
 PORTS = 20_000  # churn uses one a connection; each then rests for a minute unless reused
 
 
@@ -42,6 +44,7 @@ class Facts:
     busy: Sequence[tuple[str, float]]  # other processes: name, share of one CPU
     ports: int | None  # ephemeral
     tcp_tw_reuse: int | None  # 0: off, 1: on, 2: on for loopback
+    wake_up_ns: Mapping[str, float]  # one connection's round trip, by placement (bench.null)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +131,24 @@ def findings(facts: Facts) -> list[Finding]:
             f"tcp_tw_reuse: {_or_unknown(facts.tcp_tw_reuse)}",
             "let churn reuse ports on loopback: sysctl net.ipv4.tcp_tw_reuse=2",
         ),
+        (
+            "wake-up",
+            _across(facts.wake_up_ns) < DEAR_WAKE_UP,
+            "note",
+            "a round trip to a server that does nothing takes "
+            + ", ".join(f"{ns / 1e3:.0f} us ({name})" for name, ns in facts.wake_up_ns.items()),
+            "most of a one-connection latency is then the machine's: compare with --placement same",
+        ),
     )
     return [
         Finding("good", topic, sentence) if fine else Finding(severity, topic, sentence, advice)
         for topic, fine, severity, sentence, advice in rows
     ]
+
+
+def _across(wake_up_ns: Mapping[str, float]) -> float:
+    """Return how many times as long a round trip takes across CPUs as on one; 1: not known."""
+    return wake_up_ns["split"] / wake_up_ns["same"] if "split" in wake_up_ns else 1.0
 
 
 def _count(number: int, noun: str) -> str:
@@ -166,6 +182,7 @@ def examine(seconds: float = 0.5) -> Facts:
         busy=sorted(busy, key=lambda row: -row[1])[:5],
         ports=_ports(PROC_NET / "ipv4/ip_local_port_range"),
         tcp_tw_reuse=_number(PROC_NET / "ipv4/tcp_tw_reuse"),
+        wake_up_ns=wake_up_ns(allowed_cpus()),
     )
 
 

@@ -24,6 +24,7 @@ from typing import Self
 
 from bench import meter
 from bench.placement import pinned
+from clients.engine import allow_descriptors
 from clients.probe import Probe
 from servers import catalog
 
@@ -80,6 +81,7 @@ class Server:
 
     def __enter__(self) -> Self:
         self._stderr = tempfile.TemporaryFile()  # closed in __exit__
+        allow_descriptors()  # which the server inherits
         with pinned(self._cpus):
             self._started = time.monotonic()
             self._process = subprocess.Popen(

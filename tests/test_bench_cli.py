@@ -18,7 +18,7 @@ from reports.store import Store
 from servers.catalog import MODELS
 
 BENCH = [sys.executable, "-m", "bench"]
-VERBS = ("run", "report", "models", "scenarios", "doctor", "experiments")
+VERBS = ("run", "capacity", "selftest", "report", "models", "scenarios", "doctor", "experiments")
 SHORT = ("--profile", "quick", "--window", "0.05", "--blocks", "1")
 
 
@@ -104,6 +104,11 @@ def test_lists_are_json_on_demand() -> None:
         (["run", "--models", "tread"], "thread"),
         (["run", "--scenarios", "ecko"], "unknown scenario 'ecko': did you mean 'echo'?"),
         (["run", "--profile", "quik"], "unknown profile 'quik': did you mean 'quick'?"),
+        (["run", "--placement", "spilt"], "unknown placement 'spilt': did you mean 'split'?"),
+        (["run", "--server-cpus", "0"], "--server-cpus and --client-cpus go together"),
+        (["run", "--server-cpus", "0", "--client-cpus", "9999"], "there is no CPU 9999"),
+        (["run", "--precision", "5"], "a precision is a percentage such as 5%"),
+        (["run", "--precision", "5%", "--budget", "10"], "a duration is a number"),
         (["report", "20200101"], "20200101"),
     ],
 )
@@ -116,6 +121,51 @@ def test_a_wrong_name_is_one_sentence_with_the_nearest(
     assert done.stderr.startswith("threadmill: ")
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--slo", "p98=20ms"], "a promise is one of p50, p90, p99, p999 and a limit"),
+        (["--slo", "p99=20"], "a duration is a number"),
+        (["--slo", "p99=20ms", "--scenario", "ecko"], "did you mean 'echo'?"),
+    ],
+)
+def test_a_capacity_that_cannot_be_searched_is_one_sentence(
+    words: list[str], sentence: str
+) -> None:
+    done = bench("capacity", *words)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_placement_for_all_and_a_budget_are_recorded_and_shown(tmp_path: Path) -> None:
+    words = ("--models", "coroutine", "--scenarios", "echo", "--placement", "same")
+    budget = ("--precision", "0.1%", "--budget", "1s")
+    done = bench("run", *SHORT, *words, *budget, "--results", str(tmp_path / "runs"))
+    assert done.returncode == 0, done.stderr
+    assert "placement: same" in done.stdout
+    assert "the budget of 1 s is spent" in done.stdout
+    record, samples = Store(tmp_path / "runs").open().read()
+    assert record.placement_override == "same"
+    assert record.options["precision"] == 0.001
+    assert set(record.wake_up_ns) <= {"same", "split"}
+    assert {sample.placement for sample in samples} == {"same"}
+    assert all(sample.server_cpus == sample.client_cpus for sample in samples)
+    assert all(sample.ceiling_requests_per_second > 0 for sample in samples)
+
+
+def test_a_rate_follows_from_capacities_that_the_run_measures_first(tmp_path: Path) -> None:
+    words = ("--models", "coroutine,serial", "--scenarios", "rate", "--placement", "free")
+    done = bench("run", *SHORT, *words, "--results", str(tmp_path / "runs"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "serial is left out of rate" in done.stdout
+    record, samples = Store(tmp_path / "runs").open().read()
+    measured = {row["model"]: row["requests_per_second"] for row in record.options["capacities"]}
+    assert measured["serial"] == 0
+    rates = sorted(sample.rate for sample in samples)
+    assert rates == [float(f"{share * measured['coroutine']:.2g}") for share in (0.25, 0.5)]
 
 
 def test_a_wrong_option_is_no_traceback() -> None:

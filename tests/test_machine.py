@@ -27,6 +27,7 @@ QUIET = Facts(
     busy=(),
     ports=28_232,
     tcp_tw_reuse=2,
+    wake_up_ns={"same": 5_000.0, "split": 9_000.0},
 )
 
 
@@ -59,6 +60,7 @@ def test_a_machine_that_does_not_say_is_not_blamed() -> None:
         ("backlog", "note", {"somaxconn": 128}),
         ("ports", "note", {"ports": 1_000}),
         ("port reuse", "note", {"tcp_tw_reuse": 0}),
+        ("wake-up", "note", {"wake_up_ns": {"same": 5_000.0, "split": 98_000.0}}),
     ],
 )
 def test_each_trouble_is_found_alone_and_comes_with_advice(

@@ -18,11 +18,14 @@ import pytest
 from rich.console import Console
 
 from bench import run, trial
-from bench.launch import Server
+from bench.launch import Server, command
+from bench.noise import Noise
+from bench.null import ceiling, wake_up_ns
+from bench.placement import place
 from bench.plan import Cell, Trial, cells
-from bench.progress import reporter
+from bench.progress import header, reporter
 from bench.run import Outcome, conduct, describe
-from bench.scenarios import SCENARIOS, Scenario, find_profile
+from bench.scenarios import SCENARIOS, STUDIES, Scenario, find_profile
 from bench.trial import measure
 from clients.generator import Generator
 from clients.load import ERROR_KINDS
@@ -235,6 +238,114 @@ def test_a_second_interruption_does_not_cut_the_clearing_up_short() -> None:
     assert cleared
 
 
+def test_an_open_loop_is_recorded_with_its_lags_and_whether_the_generator_span() -> None:
+    scenario = dataclasses.replace(SCENARIOS["echo"], connections=4, rate=500.0, placement="split")
+    sample = measure(Trial(cells([find("thread")], [scenario])[0], 1), SHORT, "a-run", CPUS)
+    assert sample.failure == ""
+    assert (sample.rate, sample.arrivals) == (500.0, "uniform")
+    assert sample.spin == int(len(CPUS) > 1)
+    assert Histogram.decode(sample.send_lags).count == pytest.approx(50, abs=1)
+    assert Histogram.decode(sample.services).count > 0
+    shared = measure(
+        Trial(cells([find("thread")], [dataclasses.replace(scenario, placement="same")])[0], 1),
+        SHORT,
+        "a-run",
+        CPUS,
+    )
+    assert shared.spin == 0
+
+
+def test_a_rung_of_idle_connections_is_measured_while_they_are_open() -> None:
+    scenario = dataclasses.replace(STUDIES["connections"][1], connections=2, idle=20)
+    sample = measure(Trial(cells([find("thread")], [scenario])[0], 1), SHORT, "a-run", CPUS)
+    assert (sample.idle_connections, sample.idle_served, sample.stopped) == (20, 20, "")
+    assert sample.threads >= 22
+
+
+def test_a_model_that_cannot_hold_a_rung_is_not_sent_up_the_next_and_both_say_so(
+    folder: RunFolder,
+) -> None:
+    rungs = [
+        dataclasses.replace(row, request_timeout_seconds=0.1, connections=1)
+        for row in STUDIES["connections"][:2]
+    ]
+    trials = [Trial(cell, 1) for cell in cells([find("serial")], rungs)]
+    assert conduct(trials, SHORT, folder, "a-run", Record(), CPUS) is Outcome.COMPLETE
+    first, second = folder.read()[1]
+    assert "idle connections" in first.stopped
+    assert first.requests > 0
+    assert second.stopped.startswith("not tried: at 10 idle connections")
+    assert second.requests == 0
+
+
+def test_a_backlog_is_passed_to_the_server() -> None:
+    assert command(find("thread"), 0, 5)[-2:] == ["--backlog", "5"]
+    assert "--backlog" not in command(find("thread"), 0)
+
+
+def test_a_load_has_one_ceiling_a_block_and_every_sample_of_the_block_has_it(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[float] = []
+
+    def made_up(*_: object) -> float:
+        measured.append(1_000.0 * (len(measured) + 1))
+        return measured[-1]
+
+    monkeypatch.setattr(run, "ceiling", made_up)
+    paired = cells([find("thread"), find("coroutine")], [SCENARIOS["churn"], SCENARIOS["wait"]])
+    trials = [Trial(cell, block) for block in (1, 2) for cell in paired]
+    profile = dataclasses.replace(SHORT, ceiling_seconds=0.1)
+    conduct(trials, profile, folder, "a-run", Record(), CPUS)
+    ceilings = {
+        (sample.scenario, sample.block, sample.ceiling_requests_per_second)
+        for sample in folder.read()[1]
+    }
+    assert ceilings == {
+        ("churn", 1, 1_000.0),
+        ("churn", 2, 2_000.0),
+        ("wait", 1, 0.0),  # what it waits for is no generator's doing
+        ("wait", 2, 0.0),
+    }
+
+
+@pytest.mark.parametrize("name", ["echo", "churn", "bulk"])
+def test_the_ceiling_is_the_null_servers_under_the_same_load(name: str) -> None:
+    assert ceiling(SCENARIOS[name], place("split", CPUS), 0.1) > 0
+
+
+def test_a_round_trip_is_measured_on_one_cpu_and_across_two() -> None:
+    trips = wake_up_ns(CPUS)
+    assert list(trips) == (["same", "split"] if len(CPUS) > 1 else ["same"])
+    assert all(nanoseconds > 0 for nanoseconds in trips.values())
+
+
+def test_a_disturbed_trial_says_so_in_its_line_and_a_quiet_one_does_not() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    with reporter(console, trials=2) as progress:
+        progress.finished(dataclasses.replace(sample_of(), foreign_cpu_share=0.23))
+        progress.finished(dataclasses.replace(sample_of(), foreign_cpu_share=0.04))
+    disturbed, quiet = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert disturbed.endswith("! 23% foreign CPU")
+    assert "!" not in quiet
+
+
+def test_a_header_says_what_a_wake_up_costs_and_who_is_busy() -> None:
+    record = describe(
+        find_profile("quick"),
+        ["thread"],
+        seed=1,
+        placement_override="same",
+        wake_up_ns={"same": 5_200.0, "split": 98_000.0},
+    )
+    lines = header(record, 3, Noise(foreign=0.4, steal=0.0))
+    assert lines[0].startswith("3 trials of 0.6 s")
+    assert "placement: same" in lines
+    assert "a round trip to a server that does nothing: 5 us on one CPU, 98 us across two" in lines
+    assert lines[-1].startswith("! 40% foreign CPU")
+    assert len(header(record, 3, Noise(foreign=0.01, steal=0.0))) == 3
+
+
 def sample_of(failure: str = "") -> Sample:
     echo = SCENARIOS["echo"]
     return Sample(
@@ -287,6 +398,7 @@ def test_a_run_says_what_was_asked_and_its_id_sorts_by_time() -> None:
     record = describe(find_profile("full"), ["thread"], seed=5)
     assert record.id.endswith("Z-full")
     assert record.id[:8] == record.started[:10].replace("-", "")
-    assert record.scenarios == list(SCENARIOS)  # each once, for all its levels
+    names = [row.name for row in find_profile("full").scenarios]
+    assert record.scenarios == list(dict.fromkeys(names))  # each once, for all its levels
     assert (record.seed, record.blocks, record.window_seconds) == (5, 10, 2.0)
     assert record.machine["python"]

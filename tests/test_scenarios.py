@@ -12,6 +12,7 @@ from bench.scenarios import (
     LEVELS,
     PROFILES,
     SCENARIOS,
+    STUDIES,
     Profile,
     Scenario,
     UnknownNameError,
@@ -103,3 +104,32 @@ def test_narrowing_by_nothing_changes_nothing() -> None:
     standard = find_profile("standard")
     assert standard.narrowed([], None, None) == standard
     assert standard.narrowed([], 2, 0.1).blocks == 2
+
+
+def test_every_study_has_a_profile_and_comes_whole_when_it_is_named() -> None:
+    for name, rows in STUDIES.items():
+        assert find_profile(name).scenarios == rows
+        assert find_scenario(name) == rows[0]
+        assert find_profile("quick").narrowed([find_scenario(name)], None, None).scenarios == rows
+
+
+def test_a_study_says_its_load_in_words() -> None:
+    words = {name: rows[0].level for name, rows in STUDIES.items()}
+    assert words == {
+        "rate": "64 connections, 1 KiB, 25% of the slowest model's capacity",
+        "curve": "64 connections, 1 KiB, 10% of its own capacity",
+        "connections": "16 connections, 64 B, 10 idle",
+        "backlog": "256 connections, 64 B, backlog 5",
+    }
+
+
+def test_only_loads_that_nothing_else_limits_have_a_ceiling() -> None:
+    saturating = {row.name for row in SCENARIOS.values() if row.saturates}
+    assert saturating == {"echo", "churn", "sessions", "bulk"}
+    assert not any(row.saturates for rows in STUDIES.values() for row in rows)
+
+
+def test_one_placement_for_all_makes_rows_that_differ_in_nothing_else_one() -> None:
+    rate = find_profile("rate").placed("same")
+    assert len(rate.scenarios) == 2
+    assert {row.placement for row in rate.scenarios} == {"same"}
