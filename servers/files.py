@@ -54,7 +54,7 @@ from servers.service import SendFile, Wait
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from servers.service import Step
 
@@ -118,7 +118,7 @@ class Files:
             raise LimitError(f"A list of {len(sizes)} files is over the limit of a body.")
         return body
 
-    def get(self, tag: int, body: bytes) -> Iterator[Step]:
+    def get(self, tag: int, body: bytes) -> Generator[Step, None, None]:
         """Open a file, and return the steps that send it."""
         name = name_of(body)
         try:
@@ -134,7 +134,7 @@ class Files:
             raise NotFileError("This is not a regular file.")
         return self._send(FileIO(descriptor), name, key_of(status), tag)
 
-    def _send(self, file: FileIO, name: str, key: Key, tag: int) -> Iterator[Step]:
+    def _send(self, file: FileIO, name: str, key: Key, tag: int) -> Generator[Step, None, None]:
         size = key[2]
         remembered = self._digests.get(key)
         hashed = sha256()

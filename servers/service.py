@@ -44,7 +44,7 @@ from servers.timeouts import NO_TIMEOUTS, Timeouts
 # Importing typing would be measured with every model, and everything under this is for mypy only.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from io import FileIO
 
     from servers.files import Files, Upload
@@ -112,6 +112,7 @@ class Session:
         "_connection",
         "_files",
         "_handlers",
+        "_sending",
         "_upload",
         "_upload_tag",
         "closing",
@@ -128,12 +129,16 @@ class Session:
         self.timeouts = timeouts  # for the model's loop, which does the waiting
         self._files = files
         self._handlers = HANDLERS
+        self._sending: Generator[Step, None, None] | None = None
         self._upload: Upload | None = None
         self._upload_tag = 0
         self.closing = False  # nothing more is to be read once the steps so far are done
 
     def close(self) -> None:
-        """Leave nothing behind of an upload under way."""
+        """Let go of the files of a transfer under way, and leave nothing of an upload."""
+        if self._sending is not None:
+            self._sending.close()  # not left to whoever holds it: a traceback may, for long
+            self._sending = None
         if self._upload is not None:
             self._upload.close()
             self._upload = None
@@ -199,7 +204,8 @@ class Session:
         return iter((Wait(microseconds / 1e6), frame(WAIT + ANSWER, tag, payload)))
 
     def _get(self, tag: int, body: bytes) -> Reply:
-        return self._root().get(tag, body)
+        self._sending = self._root().get(tag, body)
+        return self._sending
 
     def _list(self, tag: int, _body: bytes) -> Reply:
         return frame(LIST + ANSWER, tag, self._root().listing())
