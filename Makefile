@@ -9,7 +9,7 @@ RUN ?=
 PY := .venv/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup bench selftest report experiments bench-engine bench-files test lint clean lock
+.PHONY: help setup bench selftest report experiments bench-engine bench-files faults test lint clean lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -31,6 +31,9 @@ bench-files: setup ## what a file costs the server, beside python -m http.server
 
 selftest: setup ## the instrument against known answers: two minutes on a machine that is quiet
 	@$(PY) -m bench selftest
+
+faults: setup ## run the fault suite, and write what it saw to docs/faults.md
+	@THREADMILL_WRITE_FAULTS=1 $(PY) -m pytest -q tests/test_faults.py tests/test_faults_ends.py
 
 test: setup lint ## ruff, mypy --strict and the whole test suite
 	@$(PY) -m pytest

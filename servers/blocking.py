@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import partial
 from time import monotonic, sleep
 
 from servers.service import CutShort, SendFile
-from servers.timeouts import IdlePeer, StuckPeer, reset_at_close
+from servers.timeouts import IdlePeer, StuckPeer, kernel_waits, reset_at_close
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from servers.service import Session
+    from servers.timeouts import Timeouts
 
 RECEIVE_BYTES = 65_536
 DRAIN_SECONDS = 1.0
@@ -31,11 +35,11 @@ def converse(connection: socket.socket, session: Session) -> None:
             except IdlePeer as fault:
                 timeouts.count(fault, connection)
                 session.closing = True
-                connection.sendall(timeouts.last_words())
+                send_all(connection, timeouts, timeouts.last_words())
             if session.closing:
                 take_leave(connection)
-        except BlockingIOError:  # a send's; the kernel has counted
-            timeouts.count(StuckPeer(), connection)
+        except StuckPeer as fault:
+            timeouts.count(fault, connection)
             reset_at_close(connection)
         except CutShort:
             reset_at_close(connection)
@@ -49,31 +53,53 @@ def converse(connection: socket.socket, session: Session) -> None:
 
 def exchange(connection: socket.socket, session: Session) -> None:
     """Answer what arrives until the peer's end or the session's; IdlePeer if nothing does."""
+    timeouts = session.timeouts
+    send = partial(send_all, connection, timeouts) if timeouts else connection.sendall
     unfinished_since = 0.0
     while not session.closing:
         try:
             data = connection.recv(RECEIVE_BYTES)
         except BlockingIOError:  # the kernel has counted
-            raise IdlePeer from None
+            waited = kernel_waits(timeouts.idle)
+            unfinished_since = timeouts.still_waiting(unfinished_since, waited)
+            continue
         if not data:
             return
         steps = session.receive(data)
-        unfinished_since = 0 if steps else session.timeouts.still_waiting(unfinished_since)
+        unfinished_since = 0 if steps else timeouts.still_waiting(unfinished_since)
         for step in steps:
             if isinstance(step, bytes):
-                connection.sendall(step)
+                send(step)
             elif isinstance(step, SendFile):
-                send_file(connection, step)
+                send_file(connection, timeouts, step)
             else:
                 sleep(step.seconds)
 
 
-def send_file(connection: socket.socket, step: SendFile) -> None:
+def send_all(connection: socket.socket, timeouts: Timeouts, data: bytes) -> None:
+    """Send all of `data`; StuckPeer once the peer takes nothing of it."""
+    left = memoryview(data)
+    while left:
+        left = left[send_some(timeouts, connection.send, left) :]
+
+
+def send_some(timeouts: Timeouts, send: Callable[..., int], *arguments: object) -> int:
+    """Return what `send` does, or raise StuckPeer."""
+    since = 0.0
+    while True:
+        try:
+            return send(*arguments)
+        except BlockingIOError:  # the kernel has counted
+            since = timeouts.still_stuck(since, kernel_waits(timeouts.write))
+
+
+def send_file(connection: socket.socket, timeouts: Timeouts, step: SendFile) -> None:
     """Have the kernel send a piece of a file; CutShort when it is no longer there."""
     # Not connection.sendfile(), which makes a selector each time, for sockets with a time-out.
     offset, end = step.offset, step.offset + step.count
     while offset < end:
-        sent = os.sendfile(connection.fileno(), step.file.fileno(), offset, end - offset)
+        descriptors = connection.fileno(), step.file.fileno()
+        sent = send_some(timeouts, os.sendfile, *descriptors, offset, end - offset)
         if not sent:
             raise CutShort
         offset += sent

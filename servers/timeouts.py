@@ -15,7 +15,9 @@ tells the sum when it stops.
 from __future__ import annotations
 
 import os
+import signal
 import socket
+from _thread import get_native_id
 from contextlib import suppress
 from struct import Struct
 from time import monotonic
@@ -23,6 +25,7 @@ from time import monotonic
 from servers.notices import say
 from servers.protocol import ERROR, IdleError, frame
 
+SLICE_SECONDS = 0.1
 TIMEVAL = Struct("ll")
 LINGER = Struct("ii")
 
@@ -55,17 +58,16 @@ class Timeouts:
             (socket.SO_RCVTIMEO, self.idle),
             (socket.SO_SNDTIMEO, self.write),
         ):
-            whole, fraction = divmod(round(seconds * 1e6), 1_000_000)
+            whole, fraction = divmod(round(kernel_waits(seconds) * 1e6), 1_000_000)
             connection.setsockopt(socket.SOL_SOCKET, option, TIMEVAL.pack(whole, fraction))
 
-    def still_waiting(self, since: float) -> float:
-        """Return since when a frame is unfinished, now if `since` is 0; or raise IdlePeer."""
-        if not self.idle:
-            return 0
-        now = monotonic()
-        if since and now - since > self.idle:
-            raise IdlePeer
-        return since or now
+    def still_waiting(self, since: float, waited: float = 0.0) -> float:
+        """Return since when a frame is waited for, `waited` ago if `since` is 0; or IdlePeer."""
+        return checked(since, waited, self.idle, IdlePeer) if self.idle else 0
+
+    def still_stuck(self, since: float, waited: float) -> float:
+        """Return since when the peer takes nothing, `waited` ago if `since` is 0; or StuckPeer."""
+        return checked(since, waited, self.write, StuckPeer)
 
     def last_words(self) -> bytes:
         """Return what an idle peer is told."""
@@ -92,6 +94,26 @@ class Timeouts:
 
 
 NO_TIMEOUTS = Timeouts()
+
+
+def checked(since: float, waited: float, most: float, fault: type[OSError]) -> float:
+    """Return `since`, or the time that is `waited` ago if it is 0; raise if it is `most` ago."""
+    now = monotonic()
+    since = since or now - waited
+    if now - since >= most:
+        raise fault
+    return since
+
+
+def kernel_waits(seconds: float) -> float:
+    """Return how long the kernel is to wait at a time, of the seconds that a peer has.
+
+    Every signal that interrupts a blocking call makes the kernel count anew. In the main thread
+    the pulse of servers/listener.py would always come first, so there it waits less than that.
+    """
+    pulse_seconds, _ = signal.getitimer(signal.ITIMER_REAL)
+    is_main_thread = get_native_id() == os.getpid()
+    return min(seconds, SLICE_SECONDS) if pulse_seconds and is_main_thread else seconds
 
 
 def counted(descriptor: int) -> int:

@@ -10,18 +10,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from bench import meter
+from servers.catalog import MODELS
+from tests.outcomes import Ledger
 from tests.peer import Peer
 
 ROOT = Path(__file__).parents[1]
 DEADLINE_SECONDS = 15.0
+NAMES = [model.name for model in MODELS]
 
 # No test asserts a time, and on a shared machine an example takes what it takes.
 hypothesis.settings.register_profile("threadmill", deadline=None)
@@ -41,11 +45,18 @@ def eventually(condition: Callable[[], bool]) -> bool:
 class ServerProcess:
     """A server in a session of its own, as bench starts it."""
 
-    def __init__(self, model: str, *arguments: str) -> None:
+    def __init__(
+        self,
+        model: str,
+        *arguments: str,
+        program: Sequence[str] = ("-m", "servers"),
+        by_hand: bool = False,
+    ) -> None:
         self.model = model
+        watch = [] if by_hand else ["--watch-stdin"]
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `close`
         self.process = subprocess.Popen(
-            [sys.executable, "-S", "-m", "servers", model, "--watch-stdin", *arguments],
+            [sys.executable, "-S", *program, model, *watch, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -65,9 +76,9 @@ class ServerProcess:
         assert select.select([self.process.stdout], [], [], DEADLINE_SECONDS)[0]
         return self.process.stdout.readline()
 
-    def peer(self) -> Peer:
-        """Return a new connection to it."""
-        return Peer(self.port)
+    def peer(self, receive_bytes: int = 0) -> Peer:
+        """Return a new connection to it; `receive_bytes` bounds what it takes unread."""
+        return Peer(self.port, receive_bytes)
 
     def signal(self, number: int) -> None:
         """Send a signal to the server itself."""
@@ -128,3 +139,31 @@ def start_server() -> Iterator[StartServer]:
     finally:
         for server in started:
             server.close()
+
+
+@pytest.fixture(scope="session")
+def ledger() -> Iterator[Ledger]:
+    """What the fault suite sees happen, and what docs/faults.md says of it."""
+    ledger = Ledger()
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def model(request: pytest.FixtureRequest) -> str:
+    """Each model in turn."""
+    name: str = request.param
+    return name
+
+
+Outcome = Callable[[str], None]
+
+
+@pytest.fixture
+def outcome(request: pytest.FixtureRequest, ledger: Ledger, model: str) -> Outcome:
+    """Return a function that says what the case of this test has come to, with this model."""
+    test = request.function
+    variant = request.node.callspec.id.replace(model, "").strip("-")
+    case = test.__name__.removeprefix("test_").replace("_", " ")
+    place = (test.__module__, test.__code__.co_firstlineno)
+    return partial(ledger.record, place, f"{case}: {variant}" if variant else case, model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections import deque
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -16,8 +17,16 @@ TIMEOUT_SECONDS = 10.0
 class Peer:
     """One connection to a server. Everything that waits gives up after TIMEOUT_SECONDS."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS)
+    def __init__(self, port: int, receive_bytes: int = 0) -> None:
+        self.socket = socket.socket()
+        if receive_bytes:  # before the connect, which announces it
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self.socket.settimeout(TIMEOUT_SECONDS)
+        try:
+            self.socket.connect(("127.0.0.1", port))
+        except BaseException:
+            self.socket.close()
+            raise
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection = Connection()
         self._answers: deque[Frame] = deque()
@@ -35,6 +44,14 @@ class Peer:
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
+
+    def send_until_nobody_reads(self, data: bytes, seconds: float = 0.3) -> None:
+        """Send and read nothing, until the server is stuck sending."""
+        self.socket.settimeout(seconds)
+        with suppress(TimeoutError):
+            while True:
+                self.send(data)
+        self.socket.settimeout(TIMEOUT_SECONDS)
 
     def end(self) -> None:
         """Close the sending side."""

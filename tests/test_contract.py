@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -10,10 +9,9 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from bench import meter
 from servers.catalog import MODELS
-from servers.protocol import BYE, COMPUTE, DEFAULT_LIMIT, ECHO, ERROR, HEADER, UPPER, WAIT, frame
-from tests.conftest import ServerProcess, StartServer, eventually
+from servers.protocol import BYE, COMPUTE, ECHO, ERROR, UPPER, WAIT, frame
+from tests.conftest import ServerProcess, StartServer
 from tests.golden import EXCHANGES, Exchange
 from tests.peer import Peer
 
@@ -123,78 +121,6 @@ def test_the_answer_to_bye_arrives_though_more_was_sent(peer: Peer) -> None:
     assert peer.rest() == frame(BYE + 128, 1)
 
 
-# Faults.
-
-
-@pytest.mark.parametrize(
-    ("request_frame", "code"),
-    [
-        pytest.param(frame(99, 9), 3, id="KIND"),
-        pytest.param(frame(ECHO + 128, 9), 3, id="KIND of an answer"),
-        pytest.param(frame(COMPUTE, 9, b"abc"), 4, id="BODY"),
-        pytest.param(frame(COMPUTE, 9, b"\xff" * 4), 5, id="LIMIT of rounds"),
-        pytest.param(frame(WAIT, 9, b"\xff" * 4), 5, id="LIMIT of time"),
-    ],
-)
-def test_a_refused_request_leaves_the_connection_usable(
-    peer: Peer, request_frame: bytes, code: int
-) -> None:
-    peer.send(request_frame)
-    kind, tag, body = peer.answer()
-    assert (kind, tag, int.from_bytes(body[:2], "big")) == (ERROR, 9, code)
-    assert peer.ask(ECHO, 1, b"go on") == (ECHO + 128, 1, b"go on")
-
-
-@pytest.mark.parametrize(
-    ("header", "code"),
-    [
-        pytest.param(HEADER.pack(DEFAULT_LIMIT + 1, ECHO, 0, 9), 1, id="OVERSIZE"),
-        pytest.param(HEADER.pack(5, ECHO, 1, 9), 2, id="FLAGS"),
-    ],
-)
-@pytest.mark.parametrize("body", [b"", MEBIBYTE], ids=["header alone", "body follows"])
-def test_a_broken_frame_is_answered_and_the_server_closes(
-    peer: Peer, header: bytes, code: int, body: bytes
-) -> None:
-    peer.send(frame(ECHO, 1, b"before") + header + body)
-    assert peer.answer() == (ECHO + 128, 1, b"before")
-    kind, tag, error = peer.answer()
-    assert (kind, tag, int.from_bytes(error[:2], "big")) == (ERROR, 9, code)
-    assert peer.is_at_end()
-
-
-def test_a_peer_that_ends_in_mid_frame_gets_the_end(peer: Peer) -> None:
-    peer.send(frame(ECHO, 1, b"cut off")[:-1])
-    peer.end()
-    assert peer.is_at_end()
-
-
-def test_a_peer_that_resets_in_mid_reply(peer: Peer) -> None:
-    peer.send(frame(ECHO, 1, MEBIBYTE * 4))
-    peer.socket.recv(1)  # the reply is under way
-    peer.reset()
-
-
-def test_a_peer_that_resets_in_mid_request(peer: Peer) -> None:
-    peer.send(frame(ECHO, 1, MEBIBYTE)[:-1])
-    peer.reset()
-
-
-def send_until_nobody_reads(peer: Peer) -> None:
-    """Send echoes and read nothing, until the server is stuck sending."""
-    peer.socket.settimeout(0.3)
-    with suppress(TimeoutError):
-        while True:
-            peer.send(frame(ECHO, 1, MEBIBYTE))
-
-
-@pytest.mark.parametrize("shared", SEVERAL_AT_ONCE, indirect=True)
-def test_a_peer_that_never_reads_holds_nobody_else_up(peer: Peer, server: ServerProcess) -> None:
-    send_until_nobody_reads(peer)
-    with server.peer() as another:
-        assert another.ask(ECHO, 1, b"me too") == (ECHO + 128, 1, b"me too")
-
-
 # Many peers.
 
 
@@ -252,53 +178,6 @@ def test_a_pool_serves_as_many_connections_as_it_has_workers(
         third.socket.settimeout(10)
         first.socket.close()
         assert third.answer() == (ECHO + 128, 3, b"")
-
-
-# Children.
-
-
-@pytest.mark.parametrize("shared", ["process"], indirect=True)
-def test_process_leaves_no_zombies(server: ServerProcess) -> None:
-    with ExitStack() as stack:
-        for peer in [stack.enter_context(server.peer()) for _ in range(20)]:
-            peer.ask(ECHO)
-        assert len(server.children()) == 20
-    assert eventually(lambda: [each.pid for each in meter.tree(server.pid)] == [server.pid])
-
-
-@pytest.mark.parametrize("shared", ["process"], indirect=True)
-def test_a_killed_child_costs_its_own_connection_only(server: ServerProcess) -> None:
-    assert eventually(lambda: not server.children())
-    with server.peer() as first:
-        first.ask(ECHO)
-        [child] = server.children()
-        with server.peer() as second:
-            second.ask(ECHO)
-            os.kill(child, signal.SIGKILL)
-            assert first.is_at_end()
-            assert second.ask(ECHO, 2) == (ECHO + 128, 2, b"")
-
-
-def is_served(server: ServerProcess) -> bool:
-    with server.peer() as peer:
-        try:
-            return peer.ask(ECHO, 1) == (ECHO + 128, 1, b"")
-        except (EOFError, ConnectionError):
-            return False
-
-
-def test_process_pool_is_rebuilt_after_a_worker_was_killed(start_server: StartServer) -> None:
-    server = start_server("process-pool", "--workers", "3")
-    with server.peer() as peer:
-        peer.ask(ECHO)
-        workers = set(server.children())
-        assert len(workers) == 3
-        os.kill(min(workers), signal.SIGKILL)
-        assert eventually(lambda: not workers & set(server.children()))
-        assert eventually(lambda: is_served(server))
-        assert len(server.children()) == 3
-        with suppress(ConnectionError):
-            assert peer.is_at_end()
 
 
 # The end of serving.
@@ -374,7 +253,7 @@ def test_a_request_that_takes_longer_than_the_grace_is_cut_off(
 
 def test_a_stop_does_not_wait_for_a_peer_that_never_reads(own: ServerProcess) -> None:
     with own.peer() as peer:
-        send_until_nobody_reads(peer)
+        peer.send_until_nobody_reads(frame(ECHO, 1, MEBIBYTE))
         own.signal(signal.SIGTERM)
         assert_ended_cleanly(own)
 

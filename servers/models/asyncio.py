@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 
 from servers.blocking import DRAIN_SECONDS, RECEIVE_BYTES
+from servers.listener import EXHAUSTED
 from servers.service import CutShort, SendFile
 from servers.timeouts import IdlePeer, StuckPeer, reset_at_close
 
@@ -37,6 +38,7 @@ async def serve_connections(
     """Serve until a signal comes and the connections have ended."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(report)
     # Not loop.add_signal_handler(): a busy loop would not even begin to count the grace.
     listener.stop_on_signals(partial(loop.call_soon_threadsafe, stop.set))
     server = await asyncio.start_server(
@@ -48,6 +50,12 @@ async def serve_connections(
     listener.stop()
     conversations = asyncio.all_tasks() - {asyncio.current_task()}
     await asyncio.gather(*conversations)
+
+
+def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Have asyncio log what went wrong, but for what the listener has already said."""
+    if getattr(context.get("exception"), "errno", None) not in EXHAUSTED:
+        loop.default_exception_handler(context)
 
 
 async def converse(service: Service, reader: StreamReader, writer: StreamWriter) -> None:

@@ -1,0 +1,366 @@
+"""Too much for a server, and the ends of servers, workers and those who started them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from bench import meter
+from servers.catalog import find
+from servers.protocol import COMPUTE, ECHO, Connection, frame
+from tests.abuse import (
+    ONE_AT_A_TIME,
+    POOL_SIZE,
+    POOLS,
+    code_of,
+    is_served,
+    rested,
+    serving,
+    unharmed,
+)
+from tests.conftest import DEADLINE_SECONDS, ROOT, Outcome, ServerProcess, eventually
+from tests.peer import Peer
+
+MEBIBYTE = bytes(range(256)) * 4096
+SPIN = 0.5
+"""The share of a CPU above which waiting is spinning."""
+GONE_SECONDS = 2.0
+"""How long processes may outlive the one that they must not outlive."""
+
+
+@pytest.fixture(scope="module")
+def shared(model: str) -> Iterator[ServerProcess]:
+    with serving(model) as server:
+        yield server
+
+
+def has_said(server: ServerProcess, words: str) -> Callable[[], bool]:
+    return lambda: words in server.complaints()
+
+
+# Load.
+
+
+def test_one_connection_more_than_max_connections(model: str, outcome: Outcome) -> None:
+    most = 1 if model in ONE_AT_A_TIME else 2
+    with serving(model, "--max-connections", str(most), workers=4) as server, unharmed(server):
+        for _ in range(2):
+            rested(server)  # the last client is forgotten
+            with ExitStack() as stack:
+                peers = [stack.enter_context(server.peer()) for _ in range(most)]
+                for tag, peer in enumerate(peers):
+                    assert peer.ask(ECHO, tag) == (ECHO + 128, tag, b"")
+                outcome(fate_of_one_more(server, peers[0]))
+            assert eventually(lambda: is_served(server))  # there is room again
+
+
+def fate_of_one_more(server: ServerProcess, other: Peer) -> str:
+    with server.peer() as one_more:
+        if find(server.model).when_full == "busy":
+            code = code_of(one_more.answer())
+            assert one_more.is_at_end()
+            assert server.complaints().count("refused") == 1  # said once in an episode
+            return f"error {code}, end"
+        one_more.send(frame(ECHO, 9))
+        for tag in range(100):
+            assert other.ask(ECHO, tag) == (ECHO + 128, tag, b"")
+        one_more.socket.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            one_more.socket.recv(1)
+        one_more.socket.settimeout(DEADLINE_SECONDS)
+        other.socket.close()
+        assert one_more.answer() == (ECHO + 128, 9, b"")
+        return "waits in the backlog"
+
+
+def test_a_request_sent_with_the_connection_does_not_hide_that_it_is_refused(
+    model: str, outcome: Outcome
+) -> None:
+    if find(model).when_full == "backlog":
+        pytest.skip("nobody is refused")
+    with serving(model, "--max-connections", "1") as server, server.peer() as first:
+        first.ask(ECHO)
+        for _ in range(100):  # more than are waited for at a time
+            with server.peer() as peer, suppress(ConnectionError):
+                peer.send(frame(ECHO, 1, bytes(100_000)))
+                assert code_of(peer.answer()) == 15
+        first.socket.close()
+        assert eventually(lambda: is_served(server))
+    outcome("error 15, end")
+
+
+def test_no_descriptors_left(model: str, outcome: Outcome) -> None:
+    with serving(model) as server, unharmed(server):
+        in_use = {int(each.name) for each in Path(f"/proc/{server.pid}/fd").iterdir()}
+        free = next(number for number in count() if number not in in_use)
+        limit = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        for episode in (1, 2):
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (free, limit[1]))
+            with ExitStack() as stack:
+                peers = [stack.enter_context(server.peer()) for _ in range(4)]
+                for tag, peer in enumerate(peers):
+                    peer.send(frame(ECHO, tag))
+                if model in ONE_AT_A_TIME:
+                    peers.pop(0).socket.close()  # accept() had reserved a descriptor for it
+                assert eventually(has_said(server, "cannot accept for now: Too many open files"))
+                assert cpu_share(server.pid, 0.3) < SPIN
+                resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limit)
+                for peer in peers:
+                    assert peer.answer()[0] == ECHO + 128
+                    peer.socket.close()
+            assert server.complaints().count("cannot accept") == 1, episode
+    outcome("waits in the backlog, said once")
+
+
+def cpu_share(pid: int, seconds: float) -> float:
+    """Return the share of a CPU that a process uses over some time."""
+    before = meter.settle(pid).cpu_ns
+    began = time.monotonic()
+    time.sleep(seconds)  # the span that is measured
+    return (meter.settle(pid).cpu_ns - before) / 1e9 / (time.monotonic() - began)
+
+
+UNABLE = """
+import os, sys, _thread
+from pathlib import Path
+
+switch = Path(sys.argv.pop(1))
+
+def unless_switched_off(real, error):
+    def call(*arguments, **keywords):
+        if switch.exists():
+            raise error
+        return real(*arguments, **keywords)
+    return call
+
+os.fork = unless_switched_off(os.fork, BlockingIOError(11, "Resource temporarily unavailable"))
+_thread.start_new_thread = unless_switched_off(
+    _thread.start_new_thread, RuntimeError("can't start new thread")
+)
+from servers.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+"""A server whose process can start neither processes nor threads while a file exists."""
+
+
+def test_no_further_thread_or_process_can_start(
+    model: str, outcome: Outcome, tmp_path: Path
+) -> None:
+    switch = tmp_path / "switch"
+    with serving(model, program=("-c", UNABLE, str(switch))) as server, unharmed(server):
+        switch.touch()
+        fates = set()
+        for _ in range(3):
+            with server.peer() as peer:
+                answer = peer.ask(ECHO)
+                served = answer[0] == ECHO + 128
+                fates.add("answered" if served else f"error {code_of(answer)}, end")
+        switch.unlink()
+        [fate] = fates
+        assert server.complaints().count("can start") == (fate != "answered")
+    outcome(fate)
+
+
+# Workers.
+
+
+def test_a_worker_killed_in_mid_request(model: str, outcome: Outcome) -> None:
+    with serving(model) as server:
+        if model not in {"process", "process-pool"}:
+            pytest.skip("there are no worker processes")
+        with unharmed(server), server.peer() as victim, server.peer() as other:
+            other.ask(ECHO)
+            workers = set(server.children())
+            victim.send(frame(COMPUTE, 1, (10**8).to_bytes(4, "big")))
+            worker = busiest(server)
+            os.kill(worker, signal.SIGKILL)
+            with suppress(ConnectionError):
+                assert victim.is_at_end()
+            assert eventually(lambda: worker not in {each.pid for each in meter.tree(server.pid)})
+            if model in POOLS:
+                assert eventually(lambda: not workers & set(server.children()))
+                assert eventually(lambda: is_served(server))
+                assert len(server.children()) == POOL_SIZE
+                outcome("the pool's connections end, rebuilt")
+            else:
+                assert other.ask(ECHO, 2) == (ECHO + 128, 2, b"")
+                outcome("its own connection ends")
+
+
+def busiest(server: ServerProcess) -> int:
+    """Return the child that computes, once one does."""
+    found: list[int] = []
+
+    def is_found() -> bool:
+        found[:] = [each.pid for each in meter.tree(server.pid) if each.state == "R"]
+        return bool(set(found) - {server.pid})
+
+    assert eventually(is_found)
+    return next(pid for pid in found if pid != server.pid)
+
+
+def test_children_that_have_ended_are_no_zombies(shared: ServerProcess, outcome: Outcome) -> None:
+    if shared.model != "process":
+        pytest.skip("its children live as long as it does")
+    with unharmed(shared), ExitStack() as stack:
+        for peer in [stack.enter_context(shared.peer()) for _ in range(20)]:
+            peer.ask(ECHO)
+        assert len(shared.children()) == 20
+    assert [each.pid for each in meter.tree(shared.pid)] == [shared.pid]
+    outcome("none")
+
+
+# Ends.
+
+
+def test_a_stop_under_load(model: str, outcome: Outcome) -> None:
+    """64 peers have sent big frames: some read at once, some late, some when all is over."""
+    with serving(model) as server, ExitStack() as stack:
+        sockets = [stack.enter_context(server.peer()).socket for _ in range(64)]
+        request = frame(ECHO, 1, MEBIBYTE[: 2**18])
+        for sock in sockets:
+            sock.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    if sock.send(request) < len(request):
+                        break
+        quick, late, last = sockets[0::3], sockets[1::3], sockets[2::3]
+        read = dict.fromkeys(sockets, b"")
+        ends: set[str] = set()
+        server.signal(signal.SIGTERM)
+        ends |= read_to_the_end(quick, read)
+        ends |= read_to_the_end(late, read)
+        assert server.exit_code() == 0
+        ends |= read_to_the_end(last, read)
+    assert ends <= {"between frames", "reset"}
+    outcome("whole frames or reset")
+
+
+def read_to_the_end(sockets: list[socket.socket], read: dict[socket.socket, bytes]) -> set[str]:
+    """Read everything on all of them, and say how each connection ended."""
+    ends = set()
+    with selectors.DefaultSelector() as selector:
+        for sock in sockets:
+            selector.register(sock, selectors.EVENT_READ, sock)
+        while selector.get_map():
+            ready = selector.select(DEADLINE_SECONDS)
+            assert ready
+            for key, _ in ready:
+                sock = key.data
+                try:
+                    data = sock.recv(2**18)
+                except ConnectionError:
+                    ends.add("reset")
+                    selector.unregister(sock)
+                    continue
+                read[sock] += data
+                if not data:
+                    ends.add(end_of(read.pop(sock)))
+                    selector.unregister(sock)
+    return ends
+
+
+def end_of(answers: bytes) -> str:
+    """Say where a stream of answers ends."""
+    framing = Connection()
+    framing.receive(answers)
+    whole = framing.receive(frame(0, 0)) == [(0, 0, b"")]
+    return "between frames" if whole else "in mid-frame"
+
+
+def descendants(pid: int) -> list[int]:
+    """Return a process and all that it and its children have started, in whatever session."""
+    found = [pid]
+    for each in found:
+        for tasks in Path(f"/proc/{each}/task").iterdir():
+            found += map(int, (tasks / "children").read_text().split())
+    return found
+
+
+def run(pids: list[int]) -> list[int]:
+    """Return which of these processes still run; a zombie does not."""
+    return [pid for pid in pids if pid in meter.running(pid)]
+
+
+def end_in_time(pids: list[int]) -> bool:
+    deadline = time.monotonic() + GONE_SECONDS
+    while run(pids) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not run(pids)
+
+
+def idle(peer: Peer) -> None:
+    peer.ask(ECHO)
+
+
+def computing(peer: Peer) -> None:
+    peer.ask(ECHO)
+    peer.send(frame(COMPUTE, 1, (10**8).to_bytes(4, "big")) * 3)
+
+
+def sending(peer: Peer) -> None:
+    peer.send_until_nobody_reads(frame(ECHO, 1, MEBIBYTE))
+
+
+@pytest.mark.parametrize("busy", [idle, computing, sending], ids=lambda busy: busy.__name__)
+def test_the_server_itself_is_killed(
+    model: str, busy: Callable[[Peer], None], outcome: Outcome
+) -> None:
+    """It runs as by hand: in the terminal's group, without --watch-stdin."""
+    server = ServerProcess(model, *workers_of(model), by_hand=True)
+    try:
+        with server.peer() as peer:
+            busy(peer)
+            pids = descendants(server.pid)
+            server.signal(signal.SIGKILL)
+            assert end_in_time(pids)
+    finally:
+        server.close()
+    outcome("nothing is left")
+
+
+def workers_of(model: str) -> list[str]:
+    return ["--workers", str(POOL_SIZE)] if model in POOLS else []
+
+
+def test_the_bench_is_killed_in_a_trial(model: str, outcome: Outcome, tmp_path: Path) -> None:
+    options = f"--profile quick --models {model} --scenarios echo --blocks 1 --window 60"
+    bench = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", *options.split(), "--results", str(tmp_path)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        assert eventually(lambda: is_loaded(bench.pid))
+        pids = descendants(bench.pid)
+        bench.kill()
+        bench.wait()
+        assert end_in_time(pids)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(bench.pid, signal.SIGKILL)
+        bench.wait()
+    outcome("nothing is left")
+
+
+def is_loaded(pid: int) -> bool:
+    """Whether a bench has a generator and a server, and the server works."""
+    commands = {each: Path(f"/proc/{each}/cmdline").read_bytes() for each in descendants(pid)}
+    servers = [each for each, command in commands.items() if b"\0servers\0" in command]
+    generators = [each for each, command in commands.items() if b"clients.agent" in command]
+    return bool(servers and generators) and meter.settle(servers[0]).cpu_ns > 2 * 10**8
