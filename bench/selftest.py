@@ -266,11 +266,11 @@ def check_limit(limit: str, name: str, model: str, scenario: str) -> Check:
 
 
 def find_generator_limit() -> Finding:
-    """Drive a server that sends back 64 small messages for the price of one."""
+    """Drive a server that sends back hundreds of small messages for the price of one."""
     cpus = split()
     with null_server(cpus.server) as (pid, port):
         before = meter.settle(pid)
-        load = Load(port=port, connections=8, depth=64, framing="rawecho", size=16)
+        load = Load(port=port, connections=8, depth=512, framing="rawecho", size=16)
         tally = drive(load, cpus.client, 0.8)
         used = meter.usage(before, meter.settle(pid)).cpu_seconds
     found = verdict(
