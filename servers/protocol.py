@@ -4,10 +4,9 @@ A frame is an 8-byte header (size of the body, kind, flags, tag) and the body. F
 through the program as plain tuples (kind, tag, body), because richer objects cost more than the
 differences between models that the suite exists to show.
 
-Strategy: bytes that make whole frames are cut straight out of what was received. Only the
-beginning of an unfinished frame is held over, and it is looked at again no sooner than the bytes
-it waits for are there. So a large body that arrives in small pieces is copied a fixed number of
-times, however many pieces there are.
+Strategy: bytes that make whole frames are cut straight out of what was received. The pieces of an
+unfinished frame are held as they came and joined once, when the last one is there: to grow a buffer
+instead costs page faults for every body of some 100 KiB, and with them half of its throughput.
 
 Both sides of a connection can use this module: requests and answers are framed alike.
 """
@@ -50,6 +49,8 @@ DEFAULT_LIMIT = 16 * 2**20
 """Bytes in the body of a frame."""
 DATA_BYTES = 256 * 1024
 """Bytes of a file in one DATA frame, at most."""
+SMALL_BYTES = 1024
+"""Pieces of an unfinished frame are held one by one from this size on."""
 LIMITS = {META: 4096, DATA: DATA_BYTES, END: 4096}
 """Bytes in the body of a frame of these kinds, whatever the others may have; META and END are JSON
 of a name of 255 bytes or a digest, for which 4 KiB is ample however it is escaped."""
@@ -212,13 +213,16 @@ def limits_by_kind(limit: int) -> tuple[int, ...]:
 class Connection:
     """The receiving half of a connection: what arrives, in pieces of any size, becomes frames."""
 
-    __slots__ = ("_faulty", "_held", "_limits", "_wanted")
+    __slots__ = ("_faulty", "_head", "_limits", "_missing", "_pieces")
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         """Refuse bodies of more than `limit` bytes, or of what their kind may have."""
         self._limits = limits_by_kind(limit)
-        self._held = bytearray()  # the beginning of an unfinished frame
-        self._wanted = 0  # how long `_held` must be before it gives anything new
+        # Of an unfinished frame: what has come of its body, and of its header as long as that is
+        # unfinished itself; how many bytes either lacks.
+        self._pieces: list[bytes | bytearray] = []
+        self._head: tuple[int, int] | None = None  # kind and tag, once the header is there
+        self._missing = 0
         self._faulty = False
 
     def receive(self, data: bytes) -> list[Frame]:
@@ -227,17 +231,21 @@ class Connection:
         A header that breaks the framing becomes a last frame (FAULT, its tag, the body of the
         ERROR to send), so that it is answered in its turn. What follows it is thrown away.
         """
-        if self._held:
-            self._held += data
-            if len(self._held) < self._wanted:
-                return []
-            data = bytes(self._held)
-            self._held.clear()
-        elif self._faulty:
-            return []
         frames: list[Frame] = []
-        start, end = 0, len(data)
-        wanted = HEADER_SIZE
+        start = 0
+        if missing := self._missing:
+            if len(data) < missing:
+                self._hold(data)
+                return frames
+            self._missing = 0
+            if self._head:
+                frames.append((*self._head, self._joined(data[:missing])))
+                start = missing
+            else:
+                data = self._joined(data)
+        elif self._faulty:
+            return frames
+        end = len(data)
         limits = self._limits
         while (body := start + HEADER_SIZE) <= end:
             size, kind, flags, tag = unpack_header(data, start)
@@ -247,14 +255,34 @@ class Connection:
                 return frames
             stop = body + size
             if stop > end:
-                wanted = HEADER_SIZE + size
-                break
+                self._head = kind, tag
+                self._missing = stop - end
+                self._pieces.append(data[body:])
+                return frames
             frames.append((kind, tag, data[body:stop]))
             start = stop
         if start < end:
-            self._held += data[start:]
-            self._wanted = wanted
+            self._head = None
+            self._missing = HEADER_SIZE - (end - start)
+            self._pieces.append(data[start:])
         return frames
+
+    def _hold(self, data: bytes) -> None:
+        """Keep a piece; small ones together, or a body that comes by the byte takes 40 times it."""
+        self._missing -= len(data)
+        if len(data) >= SMALL_BYTES:
+            self._pieces.append(data)
+        elif isinstance(self._pieces[-1], bytearray):
+            self._pieces[-1] += data
+        else:
+            self._pieces.append(bytearray(data))
+
+    def _joined(self, last: bytes) -> bytes:
+        """Return the pieces and the last one as a whole, and hold nothing any more."""
+        self._pieces.append(last)
+        whole = b"".join(self._pieces)
+        self._pieces.clear()
+        return whole
 
     def _fault(self, size: int, kind: int, flags: int) -> FramingError:
         limit = self._limits[kind]
