@@ -392,16 +392,6 @@ def test_a_file_that_changes_while_it_is_sent_never_looks_whole(
         assert peer.ask(ECHO, 2) == (ECHO + 128, 2, b"")
 
 
-def test_a_file_that_vanishes_under_a_frame_never_looks_whole(
-    server: ServerProcess, root: Path, peer: Peer
-) -> None:
-    (root / "file").write_bytes(content(LARGE))
-    remember(peer, "file")
-    stall(server, peer, "file")
-    os.truncate(root / "file", 0)
-    assert download(peer.answer).ending in {13, "cut off"}
-
-
 def converse_in_coroutine(connection: socket.socket, session: Session) -> None:
     scheduler = Scheduler()
     connection.setblocking(False)

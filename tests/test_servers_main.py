@@ -110,6 +110,8 @@ def test_the_limit_is_the_one_asked_for(start_server: StartServer) -> None:
         pytest.param(["serial", "--port", "http"], "0 to 65535, not 'http'", id="not a number"),
         pytest.param(["serial", "--workers", "2"], "not a pool", id="workers without a pool"),
         pytest.param(["thread-pool", "--workers", "0"], "1 to", id="a pool without workers"),
+        pytest.param(["serial", "--root", "/no/such"], "No such file or directory.", id="no root"),
+        pytest.param(["serial", "--root", "/dev/null"], "Not a directory.", id="a root no folder"),
     ],
 )
 def test_a_bad_command_line_gets_one_sentence(arguments: list[str], sentence: str) -> None:
@@ -137,6 +139,7 @@ HEAVY = {
     "concurrent.futures",
     "dataclasses",
     "difflib",
+    "hashlib",
     "inspect",
     "json",
     "logging",
@@ -169,10 +172,10 @@ print(*sys.modules)
 """
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_server_imports_its_own_model_and_nothing_else(name: str) -> None:
+def imported_by(*arguments: str) -> set[str]:
+    """Return the modules that a server has imported when it ends."""
     with subprocess.Popen(
-        [sys.executable, "-S", "-c", SERVE_AND_LIST_MODULES, name],
+        [sys.executable, "-S", "-c", SERVE_AND_LIST_MODULES, *arguments],
         env=ENVIRONMENT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -185,11 +188,22 @@ def test_a_server_imports_its_own_model_and_nothing_else(name: str) -> None:
             output, _ = process.communicate(timeout=DEADLINE_SECONDS)
         finally:
             process.kill()
-    imported = set(output.split())
+    return set(output.split())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_server_imports_its_own_model_and_nothing_else(name: str) -> None:
+    imported = imported_by(name)
+    assert "servers.files" not in imported
     assert imported & HEAVY <= BUILT_ON[name]
     assert {each for each in imported if each.startswith("servers.models.")} == {
         f"servers.models.{find(name).module}"
     }
+
+
+def test_a_server_with_a_root_imports_what_files_need_and_no_more(tmp_path: Path) -> None:
+    imported = imported_by("serial", "--root", str(tmp_path))
+    assert imported & HEAVY == {"hashlib", "json"}
 
 
 # Whom it outlives.
