@@ -1,0 +1,48 @@
+"""The folder of a server under measurement, and a trial that moves files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.files import root_of
+from bench.launch import command
+from bench.placement import allowed_cpus
+from bench.plan import Trial, cells
+from bench.scenarios import FILES, SCENARIOS, find_profile
+from bench.trial import measure
+from servers.catalog import find
+
+
+def test_a_get_finds_its_file_a_put_an_empty_folder_and_both_are_gone_afterwards() -> None:
+    with root_of(FILES["file-get"]) as full, root_of(FILES["file-put"]) as empty:
+        (file,) = Path(full).iterdir()
+        assert file.stat().st_size == FILES["file-get"].file_bytes == 2**20
+        assert list(Path(empty).iterdir()) == []
+    assert not Path(full).exists()
+    assert not Path(empty).exists()
+
+
+def test_the_folder_is_gone_after_an_interrupt_too() -> None:
+    with pytest.raises(KeyboardInterrupt), root_of(FILES["file-put"]) as folder:
+        raise KeyboardInterrupt
+    assert not Path(folder).exists()
+
+
+def test_requests_that_are_not_about_files_get_no_folder() -> None:
+    with root_of(SCENARIOS["echo"]) as folder:
+        assert folder == ""
+    assert "--root" not in command(find("thread"), 0)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_trial_moves_files_and_says_how_large_they_were(name: str) -> None:
+    profile = replace(find_profile("files"), window_seconds=0.2, warm_up_seconds=0.05)
+    trial = Trial(cells([find("thread")], [FILES[name]])[0], block=1)
+    sample = measure(trial, profile, "run", allowed_cpus())
+    assert sample.failure == ""
+    assert sum(sample.errors.values()) == 0
+    assert sample.requests > 0
+    assert sample.file_bytes == 2**20
