@@ -159,7 +159,7 @@ async def receive_in_time(reader: StreamReader, timeouts: Timeouts) -> bytes:
 async def drain_in_time(writer: StreamWriter, timeouts: Timeouts) -> None:
     """Wait until the peer has taken enough, or raise StuckPeer once it takes nothing."""
     left = None
-    while left != (left := writer.transport.get_write_buffer_size()):
+    while left != (left := bytes_taken(writer)):
         with suppress(TimeoutError):
             async with asyncio.timeout(timeouts.write or None):
                 return await writer.drain()
