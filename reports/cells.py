@@ -120,8 +120,7 @@ class Cell:
         if disturbed:
             most = max(max(sample.foreign_cpu_share, sample.steal_share) for sample in disturbed)
             notes.append(
-                f"others used up to {percent(most)} of the machine in {len(disturbed)} of"
-                f" {len(self.trials)} trials"
+                f"disturbed in {len(disturbed)} of {len(self.trials)} trials ({percent(most)})"
             )
         return notes
 
@@ -336,6 +335,7 @@ def _verdict(trials: Sequence[Trial], figures: dict[str, Spread], *, gil: bool) 
                     else 0.0
                 )
             ),
+            others=median(lambda trial: trial.sample.foreign_cpu_share + trial.sample.steal_share),
             # A connection that is being opened anew has no request outstanding.
             outstanding=median(lambda trial: trial.served * load.depth) * closed_and_steady,
         )

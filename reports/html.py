@@ -66,7 +66,7 @@ def page(
     warnings: Sequence[str] = (),
 ) -> str:
     """Return the whole page."""
-    # A run that was cut short, or went on for precision, has not the number of blocks it set out for.
+    # A run that was cut short or went on for precision has not the blocks that it set out for.
     trials = max((len(cell.trials) for each in workloads for cell in each.cells), default=0)
     environment = Environment(
         loader=PackageLoader("reports", "."),

@@ -20,6 +20,8 @@ IDLE = 0.5
 """Below this share on both sides, what the requests wait for is not a CPU."""
 NEAR_CEILING = 0.95
 LITTLE_TOLERANCE = 0.05
+CROWDED = 0.10
+"""Of all CPUs: where others have more, two idle sides may have waited for a CPU after all."""
 RATE_KEPT = 0.98
 """Of the rate of an open loop: from there on the server keeps up with it."""
 
@@ -35,6 +37,7 @@ class Evidence:
     throughput: float  # answers per second
     ceiling: float = 0.0  # the null server's, same load and block; 0: not measured
     rate: float = 0.0  # requests due per second; 0: a closed loop
+    others: float = 0.0  # share of all CPUs that neither side had
     in_flight: float = 0.0  # throughput x mean latency
     outstanding: float = 0.0  # what it must be: served connections x depth; 0: cannot be said
 
@@ -108,6 +111,11 @@ RULES = (
         "waiting",
         lambda e: bool(e.rate) and e.throughput >= RATE_KEPT * e.rate,
         lambda e: f"it keeps up with {e.rate:,.0f} requests/s",
+    ),
+    Rule(
+        "unclear",
+        lambda e: e.others > CROWDED,
+        lambda e: f"others used {percent(e.others)} of the machine",
     ),
     Rule(
         "waiting",

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from reports.answers import standing_of
 from reports.cells import Cell, Workload, workloads_of
+from reports.ladders import Ladder, knee_of, ladders_of
 from reports.metrics import (
     BANDWIDTH,
     CPU,
@@ -18,10 +19,12 @@ from reports.metrics import (
     P50,
     P99,
     PSS_LOADED,
+    RATE,
     THROUGHPUT,
     Metric,
 )
 from reports.record import Run, Sample
+from reports.units import MISSING
 
 COLUMNS: Sequence[Metric] = (THROUGHPUT, P50, P99, CPU, PSS_LOADED)
 HEADINGS: Mapping[str, str] = {
@@ -54,7 +57,13 @@ class Summary:
         if not self.workloads:
             yield Text("No trial was finished, so there is nothing to show.")
             return
+        # A curve has a load for each model and level; where it bends is what it has to say.
+        for ladder in ladders_of(self.workloads):
+            if ladder.axis.field == "rate":
+                yield _knees(ladder)
         for workload in self.workloads:
+            if not workload.comparable:
+                continue
             width = options.max_width
             yield _table(workload, ranges=width >= ROOM_FOR_RANGES, limits=width >= ROOM_FOR_LIMITS)
         yield Text(
@@ -66,16 +75,7 @@ class Summary:
 
 
 def _table(workload: Workload, *, ranges: bool, limits: bool) -> Table:
-    table = Table(
-        title=Text.assemble((workload.scenario, "bold"), "  ", workload.level),
-        title_justify="left",
-        title_style="none",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("", no_wrap=True)
-    table.add_column("model", no_wrap=True)
+    table = _blank(workload.scenario, workload.level, "")
     columns = [workload.suited(metric) for metric in COLUMNS]
     for metric in columns:
         table.add_column(HEADINGS[metric.name], justify="right", no_wrap=True)
@@ -101,6 +101,32 @@ def _table(workload: Workload, *, ranges: bool, limits: bool) -> Table:
             *figures,
             Text(", ".join(cell.notes), "yellow"),
         )
+    return table
+
+
+def _blank(scenario: str, load: str, *before: str) -> Table:
+    """Return a table without rows, of models and whatever stands before them."""
+    table = Table(
+        title=Text.assemble((scenario, "bold"), "  ", load),
+        title_justify="left",
+        title_style="none",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for heading in (*before, "model"):
+        table.add_column(heading, no_wrap=True)
+    return table
+
+
+def _knees(ladder: Ladder) -> Table:
+    table = _blank(ladder.scenario, f"{ladder.load}: the knee, where response times bend")
+    for heading in ("requests/s", "p50", "p99", "CPU us"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for model in ladder.models:
+        knee = knee_of(ladder.points(model))
+        figures = [knee.write(metric) if knee else MISSING for metric in (RATE, P50, P99, CPU)]
+        table.add_row(model, *figures)
     return table
 
 

@@ -32,6 +32,8 @@ PLAIN = Evidence(
         ({"rate": 12_000, "spins": True, "generator_cores": 1.0}, "unclear", "generator spins"),
         ({"rate": 12_000, "spins": True, "server_cores": 1.0}, "server", "1.00 of the 1.00"),
         ({"server_may_use": 0.0}, "server", "0 cores"),
+        ({"server_cores": 0.1, "generator_cores": 0.1, "others": 0.4}, "unclear", "others used"),
+        ({"server_cores": 0.97, "others": 0.4}, "server", "0.970 of"),
         ({}, "unclear", "server 70%, generator 60% busy"),
     ],
 )  # fmt: skip

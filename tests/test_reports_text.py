@@ -12,7 +12,7 @@ from rich.console import Console
 
 from reports import units
 from reports.text import summary_table
-from tests.runs import make_run, standard_run
+from tests.runs import make_run, standard_run, studies_run
 
 
 def printed(width: int, *, empty: bool = False, color: bool = False, blocks: int = 2) -> str:
@@ -58,6 +58,16 @@ def test_the_best_is_bold_and_a_starved_cell_is_not_the_best() -> None:
 
 def test_a_run_without_trials_is_said_in_a_sentence() -> None:
     assert "No trial was finished" in printed(80, empty=True)
+
+
+def test_of_a_curve_only_the_knees_are_listed() -> None:
+    file = io.StringIO()
+    Console(file=file, width=80).print(summary_table(*studies_run(1)))
+    text = file.getvalue()
+    assert "curve  64 connections, 1 KiB: the knee" in text
+    assert re.search(r"asyncio +25,500 +", text)  # 85% of its own capacity
+    assert "120% of its own capacity" not in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
