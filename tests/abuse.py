@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from bench import meter
@@ -87,12 +87,11 @@ def code_of(answer: Frame) -> int:
     return int.from_bytes(body[:2], "big")
 
 
-def how_others_fare(server: ServerProcess) -> str:
-    """Say how a client fares while as many slow peers are there as the model can take."""
-    full = server.model in ONE_AT_A_TIME | POOLS
+def how_others_fare(server: ServerProcess, is_cut_off: Callable[[], bool]) -> str:
+    """Serve another client, and say whether that had to wait for the slow one to be cut off."""
     with server.peer() as another:
         assert another.ask(ECHO, 1) == (ECHO + 128, 1, b"")
-    return "others wait" if full else "others served"
+        return "others wait" if is_cut_off() else "others served"
 
 
 def occupied(server: ServerProcess) -> ExitStack:

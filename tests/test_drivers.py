@@ -331,6 +331,32 @@ def test_a_request_that_takes_too_long_is_a_timeout(driver: Callable[[Load], Dri
 
 
 @each_driver
+def test_a_server_that_stalls_delays_its_answers_and_not_the_end_of_the_window(
+    driver: Callable[[Load], Driver],
+) -> None:
+    released = threading.Event()
+
+    def stall(connection: socket.socket, request: protocol.Frame) -> None:
+        released.wait(scripted.TIMEOUT_SECONDS)
+        connection.sendall(scripted.answer(request))
+        scripted.echo(connection)
+
+    with (
+        scripted.scripted_server(scripted.answers_then(3, stall)) as port,
+        closing(driver(Load(port=port, connections=2))) as driving,
+    ):
+        driving.open()
+        driving.measure(0.3, 0.1)  # ends, though nothing is answered any more
+        released.set()
+        driving.drain(5.0)
+        tally = Tally.from_raw(driving.tally())
+    assert faults(tally) == {}
+    assert tally.requests == 6
+    assert tally.answered.count == 8
+    assert tally.answered.max() >= 100_000_000
+
+
+@each_driver
 def test_a_server_that_reads_slowly_gets_every_byte_in_order(
     driver: Callable[[Load], Driver],
 ) -> None:

@@ -32,12 +32,14 @@ from servers.protocol import (
 from servers.service import Session
 from tests import test_faults_ends
 from tests.abuse import LIMIT, code_of, how_others_fare, occupied, serving, unharmed
-from tests.conftest import Outcome, ServerProcess
+from tests.conftest import DEADLINE_SECONDS, Outcome, ServerProcess
 from tests.outcomes import PAGE, WRITING, parse
 from tests.peer import Peer
 
 MEBIBYTE = bytes(range(256)) * 4096
 TIMEOUT = "0.5"
+NOTICED_SECONDS = 0.1
+"""After which a peer knows what the server has done to it."""
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +233,9 @@ def hurried(impatient: ServerProcess) -> Iterator[ServerProcess]:
 
 def test_an_idle_connection(hurried: ServerProcess, outcome: Outcome) -> None:
     with hurried.peer() as peer, occupied(hurried):
-        fate = how_others_fare(hurried)
+        fate = how_others_fare(
+            hurried, lambda: bool(select.select([peer.socket], [], [], NOTICED_SECONDS)[0])
+        )
         answer = peer.answer()
         assert peer.is_at_end()
     outcome(f"error {code_of(answer)}, end; {fate}")
@@ -254,10 +258,26 @@ def test_a_header_of_a_byte_each_100_ms(hurried: ServerProcess, outcome: Outcome
 def test_a_peer_that_never_reads_64_MiB_of_replies(  # noqa: N802
     hurried: ServerProcess, outcome: Outcome
 ) -> None:
-    with hurried.peer() as peer:
-        with pytest.raises(ConnectionError):
-            peer.send(frame(ECHO, 1, MEBIBYTE) * 64)
-        fate = how_others_fare(hurried)
+    ends: list[Exception] = []
+    with hurried.peer() as peer, occupied(hurried):
+
+        def send() -> None:
+            try:
+                peer.send(frame(ECHO, 1, MEBIBYTE) * 64)
+            except ConnectionError as end:
+                ends.append(end)
+
+        sender = Thread(target=send)
+        sender.start()
+        assert select.select([peer.socket], [], [], DEADLINE_SECONDS)[0]  # it is being served
+
+        def is_cut_off() -> bool:
+            sender.join(NOTICED_SECONDS)
+            return bool(ends)
+
+        fate = how_others_fare(hurried, is_cut_off)
+        sender.join()
+    assert ends
     outcome(f"reset; {fate}")
 
 

@@ -1,0 +1,135 @@
+"""The engine against a server that does everything wrong: `python -m bench.experiments.fault_soak`.
+
+Loads the faulty server in one-second windows until the engine has counted so many requests that
+came to grief (a million, unless told), and shows them by kind. All must be of the kinds that the
+server provokes, the windows must end on time, and the engine must have no more memory at the end
+than after its first tenth. A connection that fails takes its outstanding requests along, and each
+counts: 64 here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.experiments.faulty_server import FAULTS
+from clients.engine import Engine
+from clients.load import Load
+
+REQUESTS = 1_000_000
+CONNECTIONS = 64
+DEPTH = 64
+WINDOW_SECONDS = 1.0
+STALL_SECONDS = 0.05
+MOST_WINDOWS = 120
+GROWTH_BYTES = 2**20
+LATE_SECONDS = 0.5
+PAGE_BYTES = 4096
+
+EXPECTED = {kind for kind, _ in FAULTS.values()}
+LEFT_OVER = {"unfinished"}
+"""Requests that a window's end finds outstanding, which is no fault."""
+
+
+class Soak(NamedTuple):
+    """What came of it."""
+
+    errors: dict[str, int]  # by kind, all of them
+    seconds: float
+    latest_seconds: float  # by which the slowest window exceeded its time
+    rss_bytes: tuple[int, int]  # after a tenth of the requests, and at the end
+
+    @property
+    def faulty(self) -> int:
+        """Requests that a fault of the server ended."""
+        return sum(count for kind, count in self.errors.items() if kind not in LEFT_OVER)
+
+    def problems(self, requests: int) -> list[str]:
+        """Return what is not as it must be."""
+        missing = sorted(EXPECTED - {kind for kind, count in self.errors.items() if count})
+        wrong = sorted({k for k, count in self.errors.items() if count} - EXPECTED - LEFT_OVER)
+        growth = self.rss_bytes[1] - self.rss_bytes[0]
+        checks = (
+            (self.faulty < requests, f"only {self.faulty:,} of {requests:,} faulty requests"),
+            (missing, f"never counted: {', '.join(missing)}"),
+            (wrong, f"not the server's fault: {', '.join(wrong)}"),
+            (growth > GROWTH_BYTES, f"memory grew by {growth:,} bytes"),
+            (self.latest_seconds > LATE_SECONDS, f"a window was {self.latest_seconds:.2f} s late"),
+        )
+        return [sentence for trouble, sentence in checks if trouble]
+
+
+def soak(requests: int, window_seconds: float = WINDOW_SECONDS) -> Soak:
+    """Load a faulty server until so many requests have failed, or MOST_WINDOWS have passed."""
+    errors: Counter[str] = Counter()
+    began = time.monotonic()
+    latest = 0.0
+    early = 0
+    with faulty_server() as port:
+        load = Load(
+            port=port,
+            connections=CONNECTIONS,
+            depth=DEPTH,
+            request_timeout_seconds=STALL_SECONDS,
+        )
+        engine = Engine(load)
+        try:
+            engine.open()
+            for _ in range(MOST_WINDOWS):
+                start = time.monotonic()
+                engine.measure(window_seconds, window_seconds)
+                latest = max(latest, time.monotonic() - start - window_seconds)
+                errors = Counter(engine.tally()["errors"])
+                done = sum(errors.values())
+                if not early and done >= requests / 10:
+                    early = rss_bytes()
+                if done >= requests:
+                    break
+            engine.drain(STALL_SECONDS)
+            errors = Counter(engine.tally()["errors"])
+        finally:
+            engine.close()
+    return Soak(dict(errors), time.monotonic() - began, latest, (early, rss_bytes()))
+
+
+@contextlib.contextmanager
+def faulty_server() -> Iterator[int]:
+    """Run the faulty server; gives its port."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench.experiments.faulty_server"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        # Leaving closes its standard input, which ends it.
+        assert process.stdout is not None  # it was opened as a pipe
+        yield int(process.stdout.readline())
+
+
+def rss_bytes() -> int:
+    """Return the resident memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
+
+
+def main(requests: int = REQUESTS) -> int:
+    """Soak, print what came of it, and return the exit code."""
+    result = soak(requests)
+    for kind, count in result.errors.items():
+        print(f"{kind:<16}{count:>12,}")
+    before, after = result.rss_bytes
+    print(f"{'faulty':<16}{result.faulty:>12,} in {result.seconds:.1f} s")
+    print(f"RSS after a tenth {before / 2**20:.1f} MiB, at the end {after / 2**20:.1f} MiB")
+    print(f"the latest window was {result.latest_seconds * 1e3:.1f} ms late")
+    problems = result.problems(requests)
+    for problem in problems:
+        print(f"fault_soak: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:2])))
