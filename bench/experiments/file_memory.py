@@ -11,13 +11,10 @@ away; what is put needs room for the file in the folder for temporary files.
 
 from __future__ import annotations
 
-import json
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
 from rich.console import Console
@@ -28,8 +25,8 @@ from bench import meter
 from bench.launch import Server
 from bench.placement import allowed_cpus
 from clients import transfer
+from clients.discard import fetch
 from servers import catalog
-from servers.protocol import DATA, END, GET, META, Connection, frame
 
 MIB = 2**20
 SIZE_MIB = 2048
@@ -101,27 +98,6 @@ def measured(model: catalog.Model, size: int) -> tuple[float, list[float], int]:
             )
     grown = [(sampler.peak - base) / MIB for sampler in samplers]
     return base / MIB, grown, sum(sampler.samples for sampler in samplers)
-
-
-def fetch(sock: socket.socket, name: str, progress: Callable[[], None]) -> None:
-    """GET a file, verify its size and digest, and keep nothing of it."""
-    sock.sendall(frame(GET, 1, name.encode()))
-    received, digest, size, moved = Connection(), sha256(), -1, 0
-    while True:
-        data = sock.recv(256 * 1024)
-        if not data:
-            raise EOFError(f"The server closed after {moved} bytes of {name}.")
-        for kind, _, body in received.receive(data):
-            if kind == META:
-                size = json.loads(body)["size"]
-            elif kind == DATA:
-                digest.update(body)
-                moved += len(body)
-                progress()
-            elif kind == END and moved == size and json.loads(body)["sha256"] == digest.hexdigest():
-                return
-            else:
-                raise ValueError(f"The server sent a frame of kind {kind} after {moved} bytes.")
 
 
 if __name__ == "__main__":
