@@ -57,7 +57,7 @@ class Children:
         self, connection: socket, unmasked: set[int], work: Callable[[], None]
     ) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        self._lifeline.hold()
+        self._lifeline.hold_soon()
         self._listener.leave_to_parent(keep=connection)
         signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
         work()

@@ -111,7 +111,7 @@ def kernel_waits(seconds: float) -> float:
     Every signal that interrupts a blocking call makes the kernel count anew. In the main thread
     the pulse of servers/listener.py would always come first, so there it waits less than that.
     """
-    pulse_seconds, _ = signal.getitimer(signal.ITIMER_REAL)
+    _, pulse_seconds = signal.getitimer(signal.ITIMER_REAL)
     is_main_thread = get_native_id() == os.getpid()
     return min(seconds, SLICE_SECONDS) if pulse_seconds and is_main_thread else seconds
 
