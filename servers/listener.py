@@ -21,6 +21,7 @@ ends the process.
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import signal
@@ -226,6 +227,9 @@ class Listener(socket.socket):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, handle)
         signal.signal(signal.SIGALRM, lambda *_: self._pulse())
+        # Until the threads are joined, no longer: an interpreter that is being taken down has put
+        # the default action back, and a pulse would kill it.
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
         start_pulse()
 
     def stop(self) -> None:

@@ -284,9 +284,16 @@ def descendants(pid: int) -> list[int]:
     """Return a process and all that it and its children have started, in whatever session."""
     found = [pid]
     for each in found:
-        for tasks in Path(f"/proc/{each}/task").iterdir():
-            found += map(int, (tasks / "children").read_text().split())
+        for tasks in Path(f"/proc/{each}/task").glob("*"):
+            found += map(int, read(tasks / "children").split())
     return found
+
+
+def read(path: Path) -> bytes:
+    """Return what is in a file of /proc: nothing once its process has ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return path.read_bytes()
+    return b""
 
 
 def run(pids: list[int]) -> list[int]:
@@ -360,7 +367,7 @@ def test_the_bench_is_killed_in_a_trial(model: str, outcome: Outcome, tmp_path: 
 
 def is_loaded(pid: int) -> bool:
     """Whether a bench has a generator and a server, and the server works."""
-    commands = {each: Path(f"/proc/{each}/cmdline").read_bytes() for each in descendants(pid)}
+    commands = {each: read(Path(f"/proc/{each}/cmdline")) for each in descendants(pid)}
     servers = [each for each, command in commands.items() if b"\0servers\0" in command]
     generators = [each for each, command in commands.items() if b"clients.agent" in command]
     return bool(servers and generators) and meter.settle(servers[0]).cpu_ns > 2 * 10**8
