@@ -119,9 +119,7 @@ class Cell:
         disturbed = [trial.sample for trial in self.trials if trial.disturbed]
         if disturbed:
             most = max(max(sample.foreign_cpu_share, sample.steal_share) for sample in disturbed)
-            notes.append(
-                f"disturbed in {len(disturbed)} of {len(self.trials)} trials ({percent(most)})"
-            )
+            notes.append(f"{len(disturbed)} of {len(self.trials)} disturbed ({percent(most)})")
         return notes
 
     def write(self, metric: Metric) -> str:

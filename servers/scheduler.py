@@ -33,6 +33,7 @@ from itertools import count
 from time import monotonic
 
 from servers.service import CutShort, SendFile
+from servers.timeouts import StuckPeer, bytes_taken
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
@@ -76,6 +77,22 @@ def sleep(seconds: float) -> Task:
     return trap(Scheduler.wake_later, seconds)
 
 
+def room(sock: socket.socket) -> Task:
+    """Wait until there is room to send, for as long as the peer goes on taking what was sent.
+
+    The kernel says "writable" only once a third of its buffer is free, which a slow peer may take
+    longer for than the scheduler's patience lasts. So that has to run out twice, without a byte
+    taken in between.
+    """
+    taken = -1
+    while True:
+        try:
+            return (yield from writable(sock))
+        except StuckPeer:
+            if taken == (taken := bytes_taken(sock)):
+                raise
+
+
 def send_all(sock: socket.socket, data: bytes) -> Task:
     """Send all of `data`, waiting only when the kernel has no room for it."""
     left = memoryview(data)
@@ -83,7 +100,7 @@ def send_all(sock: socket.socket, data: bytes) -> Task:
         try:
             left = left[sock.send(left) :]
         except BlockingIOError:
-            yield from writable(sock)
+            yield from room(sock)
 
 
 def send_file(sock: socket.socket, step: SendFile) -> Task:
@@ -93,7 +110,7 @@ def send_file(sock: socket.socket, step: SendFile) -> Task:
         try:
             sent = os.sendfile(sock.fileno(), step.file.fileno(), offset, end - offset)
         except BlockingIOError:
-            yield from writable(sock)
+            yield from room(sock)
         else:
             if not sent:
                 raise CutShort

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from bench import meter
 from servers.catalog import MODELS
@@ -92,11 +92,3 @@ def how_others_fare(server: ServerProcess, is_cut_off: Callable[[], bool]) -> st
     with server.peer() as another:
         assert another.ask(ECHO, 1) == (ECHO + 128, 1, b"")
         return "others wait" if is_cut_off() else "others served"
-
-
-def occupied(server: ServerProcess) -> ExitStack:
-    """Take all the workers but one of a pool with peers that say nothing."""
-    stack = ExitStack()
-    for _ in range(POOL_SIZE - 1 if server.model in POOLS else 0):
-        stack.enter_context(server.peer())
-    return stack

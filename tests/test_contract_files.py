@@ -17,10 +17,8 @@ from pathlib import Path
 import pytest
 
 from bench import meter
-from servers import blocking
+from servers import blocking, streams, yielding
 from servers.catalog import MODELS
-from servers.models import asyncio as asyncio_model
-from servers.models import coroutine
 from servers.protocol import DATA, DATA_BYTES, ECHO, GET, HEADER, LIST, META, PUT, frame
 from servers.scheduler import Scheduler
 from servers.service import SendFile, Service, Session
@@ -395,7 +393,7 @@ def test_a_file_that_changes_while_it_is_sent_never_looks_whole(
 def converse_in_coroutine(connection: socket.socket, session: Session) -> None:
     scheduler = Scheduler()
     connection.setblocking(False)
-    scheduler.spawn(coroutine.converse(connection, session, scheduler))
+    scheduler.spawn(yielding.converse(connection, session, scheduler))
     scheduler.run()
 
 
@@ -406,7 +404,7 @@ def converse_in_asyncio(connection: socket.socket, session: Session) -> None:
 
     async def serve() -> None:
         reader, writer = await asyncio.open_connection(sock=connection)
-        await asyncio_model.converse(OneSession(), reader, writer)
+        await streams.converse(OneSession(), reader, writer)
 
     asyncio.run(serve())
 

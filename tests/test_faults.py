@@ -31,7 +31,7 @@ from servers.protocol import (
 )
 from servers.service import Session
 from tests import test_faults_ends
-from tests.abuse import LIMIT, code_of, how_others_fare, occupied, serving, unharmed
+from tests.abuse import LIMIT, code_of, how_others_fare, serving, unharmed
 from tests.conftest import DEADLINE_SECONDS, Outcome, ServerProcess
 from tests.outcomes import PAGE, WRITING, parse
 from tests.peer import Peer
@@ -209,7 +209,9 @@ def test_a_reset_in_mid_request(peer: Peer, outcome: Outcome) -> None:
 
 @pytest.fixture(scope="module")
 def impatient(model: str) -> Iterator[ServerProcess]:
-    with serving(model, "--idle-timeout", TIMEOUT, "--write-timeout", TIMEOUT) as server:
+    # One worker, so that in a pool nobody else is served before the slow peer has been cut off.
+    patience = ("--idle-timeout", TIMEOUT, "--write-timeout", TIMEOUT)
+    with serving(model, *patience, workers=1) as server:
         yield server
         server.signal(signal.SIGTERM)
         assert server.exit_code() == 0
@@ -232,7 +234,7 @@ def hurried(impatient: ServerProcess) -> Iterator[ServerProcess]:
 
 
 def test_an_idle_connection(hurried: ServerProcess, outcome: Outcome) -> None:
-    with hurried.peer() as peer, occupied(hurried):
+    with hurried.peer() as peer:
         fate = how_others_fare(
             hurried, lambda: bool(select.select([peer.socket], [], [], NOTICED_SECONDS)[0])
         )
@@ -259,7 +261,7 @@ def test_a_peer_that_never_reads_64_MiB_of_replies(  # noqa: N802
     hurried: ServerProcess, outcome: Outcome
 ) -> None:
     ends: list[Exception] = []
-    with hurried.peer() as peer, occupied(hurried):
+    with hurried.peer() as peer:
 
         def send() -> None:
             try:

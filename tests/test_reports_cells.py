@@ -210,7 +210,7 @@ def test_a_trial_during_which_others_used_the_machine_is_marked_counted_and_kept
     samples[1] = replace(samples[1], foreign_cpu_share=0.14)
     samples[2] = replace(samples[2], steal_share=0.02)
     cell = only_cell(*samples)
-    assert cell.notes == ["disturbed in 2 of 3 trials (14%)"]
+    assert cell.notes == ["2 of 3 disturbed (14%)"]
     assert cell.ranked
     assert cell.figures["throughput_per_s"].trials == 3
     assert trials_frame(samples)["disturbed"].tolist() == [False, True, True]

@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-from functools import partial
-
-from servers.blocking import DRAIN_SECONDS, RECEIVE_BYTES
-from servers.listener import shut
-from servers.scheduler import (
-    READ,
-    WRITE,
-    Scheduler,
-    acceptable,
-    readable,
-    send_all,
-    send_file,
-    sleep,
-)
-from servers.service import CutShort, SendFile
-from servers.timeouts import IdlePeer, StuckPeer, reset_at_close
+from servers.scheduler import READ, WRITE, Scheduler, acceptable, sleep
+from servers.timeouts import IdlePeer, StuckPeer
+from servers.yielding import converse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +12,7 @@ if TYPE_CHECKING:
 
     from servers.listener import Listener
     from servers.scheduler import Patience, Task
-    from servers.service import Service, Session
+    from servers.service import Service
     from servers.timeouts import Timeouts
 
 
@@ -57,59 +43,3 @@ def accept_all(listener: Listener, service: Service, scheduler: Scheduler) -> Ta
         else:
             connection.setblocking(False)
             scheduler.spawn(converse(connection, service.session(), scheduler))
-
-
-def converse(connection: socket.socket, session: Session, scheduler: Scheduler) -> Task:
-    """Serve one connection to its end, as servers/blocking.py does, and close it."""
-    timeouts = session.timeouts
-    try:
-        try:
-            yield from exchange(connection, session)
-        except IdlePeer as fault:
-            timeouts.count(fault, connection)
-            session.closing = True
-            yield from send_all(connection, timeouts.last_words())
-        if session.closing:
-            yield from take_leave(connection, scheduler)
-    except StuckPeer as fault:
-        timeouts.count(fault, connection)
-        reset_at_close(connection)
-    except CutShort:
-        reset_at_close(connection)
-    except OSError:
-        pass  # the peer's affair, and the connection is over
-    finally:
-        session.close()
-        scheduler.close(connection)
-
-
-def exchange(connection: socket.socket, session: Session) -> Task:
-    """Answer what arrives until the peer's end or the session's; IdlePeer if nothing does."""
-    unfinished_since = 0.0
-    while not session.closing:
-        yield from readable(connection)
-        data = connection.recv(RECEIVE_BYTES)
-        if not data:
-            return
-        steps = session.receive(data)
-        unfinished_since = 0 if steps else session.timeouts.still_waiting(unfinished_since)
-        for step in steps:
-            if isinstance(step, bytes):
-                yield from send_all(connection, step)
-            elif isinstance(step, SendFile):
-                yield from send_file(connection, step)
-            else:
-                yield from sleep(step.seconds)
-
-
-def take_leave(connection: socket.socket, scheduler: Scheduler) -> Task:
-    """Send the end, and wait for the peer's, but not for long."""
-    connection.shutdown(socket.SHUT_WR)
-    cut_off = scheduler.call_later(DRAIN_SECONDS, partial(shut, connection, socket.SHUT_RD))
-    try:
-        while not cut_off.done:
-            yield from readable(connection)
-            if not connection.recv(RECEIVE_BYTES):
-                break
-    finally:
-        cut_off.cancel()
