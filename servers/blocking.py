@@ -99,7 +99,12 @@ def send_file(connection: socket.socket, timeouts: Timeouts, step: SendFile) -> 
     offset, end = step.offset, step.offset + step.count
     while offset < end:
         descriptors = connection.fileno(), step.file.fileno()
-        sent = send_some(timeouts, os.sendfile, *descriptors, offset, end - offset)
+        try:
+            sent = send_some(timeouts, os.sendfile, *descriptors, offset, end - offset)
+        except StuckPeer:
+            raise
+        except OSError as error:  # the file cannot be read, or the peer has gone: both end so
+            raise CutShort from error
         if not sent:
             raise CutShort
         offset += sent

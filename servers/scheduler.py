@@ -111,6 +111,8 @@ def send_file(sock: socket.socket, step: SendFile) -> Task:
             sent = os.sendfile(sock.fileno(), step.file.fileno(), offset, end - offset)
         except BlockingIOError:
             yield from room(sock)
+        except OSError as error:  # the file cannot be read, or the peer has gone: both end so
+            raise CutShort from error
         else:
             if not sent:
                 raise CutShort

@@ -82,8 +82,11 @@ async def send_file(writer: StreamWriter, step: SendFile, timeouts: Timeouts) ->
     sending = loop.sendfile(writer.transport, step.file, step.offset, step.count, fallback=False)
     try:
         sent = await (in_time(sending, writer, timeouts) if timeouts.write else sending)
-    except asyncio.SendfileNotAvailableError:  # so it also says that the peer has gone
-        raise CutShort from None
+    except StuckPeer:
+        raise
+    except (asyncio.SendfileNotAvailableError, OSError) as error:
+        # The file cannot be read, or the peer has gone: both end so.
+        raise CutShort from error
     if sent < step.count:
         raise CutShort
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from hashlib import sha256
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -412,15 +413,18 @@ def converse_in_asyncio(connection: socket.socket, session: Session) -> None:
 @pytest.mark.parametrize(
     "converse", [blocking.converse, converse_in_coroutine, converse_in_asyncio]
 )
-@pytest.mark.parametrize("length", [0, 7])
+@pytest.mark.parametrize(
+    ("length", "flags"), [(0, os.O_RDONLY), (7, os.O_RDONLY), (100, os.O_WRONLY)]
+)
 def test_a_frame_that_cannot_be_filled_is_cut_off_by_a_reset(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     converse: Callable[[socket.socket, Session], None],
     length: int,
+    flags: int,
 ) -> None:
     (tmp_path / "file").write_bytes(bytes(length))
-    with (tmp_path / "file").open("rb", buffering=0) as file:
+    with FileIO(os.open(tmp_path / "file", flags)) as file:
         steps = [HEADER.pack(100, DATA, 0, 1), SendFile(file, 0, 100)]
         monkeypatch.setattr(Session, "respond", lambda _self, _request: iter(steps))
         with socket.create_server(("127.0.0.1", 0)) as listener:
