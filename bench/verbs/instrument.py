@@ -1,0 +1,102 @@
+"""Verbs that ask one question of the models or of the instrument itself: capacity, selftest."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bench.capacity import search
+from bench.placement import allowed_cpus
+from bench.plan import cells
+from bench.promise import Promise
+from bench.run import interruptible
+from bench.scenarios import find_load
+from bench.verbs.common import TROUBLE, AsJson, app, examples, fail, named
+from servers.catalog import MODELS
+from servers.catalog import find as find_model
+
+
+@app.command(
+    epilog=examples("capacity --slo p99=20ms", "capacity --slo p90=2ms --models thread,asyncio")
+)
+def capacity(
+    slo: Annotated[
+        str, typer.Option(metavar="p99=20ms", help="p50, p90, p99 or p999, and a limit.")
+    ],
+    scenario: Annotated[str, typer.Option(help="Under which load.")] = "echo",
+    models: Annotated[str, typer.Option(metavar="A,B", help="Only these models; empty: all.")] = "",
+    workers: Annotated[int, typer.Option(min=0, max=10_000, help="Size of the pools.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Search for the highest rate at which each model keeps a promise.
+
+    The promise is about response times, counted from when a request was due; the rate itself must
+    be sustained, too. About 20 s for each model.
+    """
+    promise = Promise.parse(slo)
+    chosen_models = named(models, find_model) or MODELS
+    paired = cells(chosen_models, [find_load(scenario)], workers)
+    lines = Console(stderr=True)
+    with interruptible():
+        answers = search(
+            paired,
+            promise,
+            allowed_cpus(),
+            lambda line: lines.print(line, markup=False, highlight=False, soft_wrap=True),
+        )
+    rows = [answer.to_json() for answer in answers]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table(title=f"{scenario}: the most requests/s at {slo}", title_justify="left", box=None)
+    for heading, justify in CAPACITY_COLUMNS.items():
+        table.add_column(heading, justify=justify, overflow="fold")
+    for row in rows:
+        high = f"{row['high']:,.0f}" if row["high"] else "?"
+        table.add_row(
+            row["model"],
+            f"{row['rate']:,.0f}" if row["rate"] else "none",
+            f"{row['low']:,.0f} to {high}",
+            f"{row['cpu_us_per_request']:.1f}",
+            str(row["trials"]),
+            escape(row["broken_by"]),
+        )
+    Console().print(table)
+
+
+CAPACITY_COLUMNS: dict[str, Literal["left", "right"]] = {
+    "model": "left",
+    "requests/s": "right",
+    "between": "right",
+    "CPU us": "right",
+    "trials": "right",
+    "what broke it above": "left",
+}
+
+
+@app.command(epilog=examples("selftest"))
+def selftest(as_json: AsJson = False) -> None:
+    """Check the instrument against known answers; takes about two minutes, fails loudly.
+
+    Servers whose delays, stalls and limits are known are measured like any other.
+    """
+    from bench.selftest import CHECKS, run_checks
+
+    if len(allowed_cpus()) < 2:
+        fail("the selftest needs 2 CPUs: server and generator each watch the clock", TROUBLE)
+    console = Console(stderr=as_json)
+    with interruptible():
+        outcomes = run_checks(
+            CHECKS, lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)
+        )
+    if as_json:
+        print(json.dumps([outcome._asdict() for outcome in outcomes], indent=2))
+    if broken := [outcome.name for outcome in outcomes if not outcome.ok]:
+        console.print(f"FAILED: {', '.join(broken)}", style="bold red", markup=False)
+        raise typer.Exit(1)
+    console.print(f"all {len(outcomes)} answers are as they must be")

@@ -1,0 +1,66 @@
+"""Verbs that list what there is: models, scenarios, doctor."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bench.scenarios import FILES, SCENARIOS, STUDIES
+from bench.verbs.common import AsJson, app, examples
+from servers.catalog import MODELS
+
+
+@app.command(epilog=examples("models", "models --json"))
+def models(as_json: AsJson = False) -> None:
+    """List the models."""
+    rows = [
+        {
+            "name": model.name,
+            "title": model.title,
+            "unit": model.unit,
+            "workers": model.workers,
+            "needs": list(model.needs),
+            "python": ".".join(map(str, model.python)),
+        }
+        for model in MODELS
+    ]
+    _show(rows, ("name", "title", "unit", "workers"), as_json)
+
+
+@app.command(epilog=examples("scenarios", "scenarios --json"))
+def scenarios(as_json: AsJson = False) -> None:
+    """List the scenarios."""
+    rows = [
+        {**dataclasses.asdict(scenario), "level": scenario.level}
+        for table in (SCENARIOS.values(), FILES.values(), *STUDIES.values())
+        for scenario in table
+    ]
+    _show(rows, ("name", "level", "placement", "shows"), as_json)
+
+
+@app.command(epilog=examples("doctor", "doctor --json"))
+def doctor(as_json: AsJson = False) -> None:
+    """Say what on this machine will disturb the figures, and what to do about it."""
+    from bench.doctor import examine, findings
+
+    rows = [dataclasses.asdict(finding) for finding in findings(examine())]
+    _show(rows, ("severity", "sentence", "advice"), as_json)
+
+
+def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool) -> None:
+    """Print a list: all of it as JSON, or the named columns as a table."""
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(str(row[column])) for column in columns))
+    Console().print(table)

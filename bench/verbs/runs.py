@@ -1,0 +1,144 @@
+"""Verbs that make runs and draw them: run, report, experiments.
+
+Drawing libraries take a second to import, so they are imported only where something is drawn.
+"""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench import session
+from bench.placement import PLACEMENTS, allowed_cpus, chosen
+from bench.precision import DEFAULT_BUDGET, seconds, share
+from bench.run import Outcome
+from bench.scenarios import PROFILES, find_placement, find_profile, find_scenario
+from bench.session import Request
+from bench.verbs.common import INTERRUPTED, RESULTS, TROUBLE, Results, app, examples, named
+from reports.store import RunFolder, Store
+from servers.catalog import MODELS
+from servers.catalog import find as find_model
+
+EXIT_CODES = {
+    Outcome.COMPLETE: 0,
+    Outcome.FAILED: TROUBLE,
+    Outcome.INTERRUPTED: INTERRUPTED,
+}
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+@app.command(
+    epilog=examples(
+        "run",
+        "run --profile quick",
+        "run --models thread,asyncio --scenarios echo --blocks 3",
+        "run --scenarios rate,curve --precision 5% --budget 10m",
+        "run --profile quick --placement same",
+    )
+)
+def run(
+    profile: Annotated[
+        str, typer.Option(help=f"How much to run: {', '.join(PROFILES)}.")
+    ] = "standard",
+    models: Annotated[str, typer.Option(metavar="A,B", help="Only these models; empty: all.")] = "",
+    scenarios: Annotated[
+        str, typer.Option(metavar="A,B", help="Only these scenarios; empty: the profile's.")
+    ] = "",
+    blocks: Annotated[int | None, typer.Option(min=1, help="How often to run each cell.")] = None,
+    window: Annotated[
+        float | None, typer.Option(min=0.01, max=3600, help="Measured seconds of a trial.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the order of the trials; drawn and recorded.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Size of the pools; 0: 64, as their rows say.")
+    ] = 0,
+    placement: Annotated[
+        str, typer.Option(help=f"Of every scenario: {', '.join(PLACEMENTS)}; empty: their own.")
+    ] = "",
+    server_cpus: Annotated[
+        str, typer.Option(metavar="0,2-3", help="The server's CPUs, with --client-cpus.")
+    ] = "",
+    client_cpus: Annotated[str, typer.Option(metavar="1", help="The generator's CPUs.")] = "",
+    precision: Annotated[
+        str, typer.Option(metavar="5%", help="Add blocks until throughputs are this certain.")
+    ] = "",
+    budget: Annotated[
+        str, typer.Option(metavar="10m", help="The time after which --precision gives up.")
+    ] = DEFAULT_BUDGET,
+    results: Results = RESULTS,
+) -> None:
+    """Measure the models under the scenarios, and write the report.
+
+    Ctrl-C stops the servers and reports the trials that were finished.
+    """
+    asked = find_profile(profile).narrowed(named(scenarios, find_scenario), blocks, window)
+    cpus = chosen(server_cpus, client_cpus, allowed_cpus())
+    everywhere = find_placement(placement) if placement else cpus.name if cpus else ""
+    request = Request(
+        profile=asked.placed(everywhere) if everywhere else asked,
+        models=named(models, find_model) or MODELS,
+        workers=workers,
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+        cpus=cpus or allowed_cpus(),
+        placement=everywhere,
+        precision=share(precision) if precision else 0.0,
+        budget_seconds=seconds(budget),
+    )
+    console = Console()
+    folder, outcome = session.run(request, results, console)
+    if outcome is Outcome.INTERRUPTED:
+        console.print("interrupted")
+    _publish(folder, console)
+    raise typer.Exit(EXIT_CODES[outcome])
+
+
+def _publish(folder: RunFolder, console: Console) -> None:
+    """Write the report of a run, and say what is in it and where it is."""
+    from reports.publish import publish
+    from reports.text import summary_table
+
+    record, samples = folder.read()
+    for warning in folder.warnings:
+        console.print(f"threadmill: {warning}", style="yellow", markup=False)
+    if not samples:
+        console.print("no trial was finished, so there is nothing to report")
+        return
+    with console.status("writing the report") as status:
+        publish(folder, on_step=status.update)
+    console.print(summary_table(record, samples))
+    if failed := sum(bool(sample.failure) for sample in samples):
+        console.print(f"{failed} of {len(samples)} trials failed; the report says why", style="red")
+    console.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
+
+
+@app.command(epilog=examples("report", "report 20261123T181500Z-standard"))
+def report(
+    run_id: Annotated[str | None, typer.Argument(help="Which run; the newest if none.")] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Redraw the report of a stored run without measuring again."""
+    _publish(Store(results).open(run_id), Console())
+
+
+@app.command(epilog=examples("experiments"))
+def experiments(results: Results = RESULTS) -> None:
+    """Run the small pytest-benchmark experiments; their figures join the newest run's report."""
+    folder = Store(results).open()
+    figures = folder.path / "experiments.json"
+    # A process of its own: pytest rewrites imports, and its plug-ins would stay loaded here.
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXPERIMENTS)]
+    code = subprocess.run(
+        [*pytest, "--benchmark-enable", f"--benchmark-json={figures.resolve()}"], check=False
+    ).returncode
+    if code:
+        raise typer.Exit(TROUBLE)
+    _publish(folder, Console())

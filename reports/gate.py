@@ -1,0 +1,341 @@
+"""The gate: from pairs of servers, one of the base and one of the head, to verdicts. Pure.
+
+Unit
+    A pair is two fresh processes that took turns under the same load, slice by slice, so what
+    disturbs the machine for longer than a slice disturbs both. Slices of a pair share its two
+    processes and say nothing about other processes; a pair is one observation:
+    d = median over its slices of log(head/base), turned so that above 0 is worse.
+Effect
+    Hodges-Lehmann estimate over the pairs (Hodges and Lehmann 1963, Annals of Mathematical
+    Statistics 34:598); p by flipping signs, which two equal sides could have had the other way
+    round as well (exact up to EXACT_PAIRS); 95% interval by Student's t over the pairs.
+Verdict
+    A metric is suspected when its estimate is beyond the threshold and p < ALPHA. A suspicion is
+    a verdict only when a fresh block of pairs, alone, is suspected in the same direction. It passes
+    only when nothing is suspected and the interval ends below the guard. Whatever is neither asks
+    for another block; at the cap it is inconclusive.
+
+Thresholds and guards are ratios: 5% worse is 1.05 times the CPU, or throughput divided by 1.05.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import permutation_test
+from scipy.stats import t as student
+
+from reports import units
+
+ALPHA = 0.01
+CONFIDENCE = 0.95
+POWER = 0.8
+EXACT_PAIRS = 14
+"""Up to 2**14 sign flips are counted out; of more pairs as many are drawn."""
+LEAST_PAIRS = 8
+"""Of a block: with 7 pairs no p can be below 2 / 2**7 = 0.016."""
+SEED = 1_984
+SCHEMA = 1
+
+Floats = npt.NDArray[np.float64]
+
+
+class Limit(NamedTuple):
+    """What a metric may lose, as shares: 0.05 is 5%."""
+
+    threshold: float
+    guard: float  # infinite: being unsure of this one holds nothing up
+
+
+class GateMetric(NamedTuple):
+    """A figure that the gate judges."""
+
+    name: str
+    title: str
+    unit: str
+    write: Callable[[float], str]
+    limit: Limit
+    more_is_better: bool = False
+    warns: bool = False  # and never fails
+
+    def worse_by(self, base: float, head: float) -> float:
+        """Return log(head/base), turned so that above 0 is worse."""
+        ratio = math.log(head / base)
+        return -ratio if self.more_is_better else ratio
+
+    def change(self, worse_by: float) -> float:
+        """Return the share by which the figure itself moved: -0.05 is 5% less than the base's."""
+        return math.expm1(-worse_by if self.more_is_better else worse_by)
+
+
+METRICS: Mapping[str, GateMetric] = {
+    row.name: row
+    for row in (
+        GateMetric(
+            "throughput",
+            "Throughput",
+            "requests/s",
+            units.number,
+            Limit(0.05, 0.15),
+            more_is_better=True,
+        ),
+        GateMetric("p50", "Latency p50", "us", units.duration, Limit(0.05, 0.10)),
+        GateMetric("p99", "Latency p99", "us", units.duration, Limit(0.25, math.inf), warns=True),
+        GateMetric("cpu", "CPU per request", "us", units.number, Limit(0.05, 0.10)),
+        GateMetric("pss", "PSS under load", "MiB", units.number, Limit(0.10, 0.10)),
+    )
+}
+
+ERRORS = "errors"
+"""Judged as well, by kinds and not by a ratio."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two fresh servers that took turns: what was measured of them."""
+
+    schema: int = SCHEMA
+    model: str
+    scenario: str
+    placement: str
+    block: int  # from 1
+    started: str  # UTC, ISO 8601
+    # By metric, slice by slice, the base's figure and the head's; PSS is weighed once.
+    figures: dict[str, list[tuple[float, float]]]
+    base_errors: dict[str, int] = field(default_factory=dict)  # by kind, those above zero
+    head_errors: dict[str, int] = field(default_factory=dict)
+    failure: str = ""  # why there are no figures: one sentence, and the server's last words
+    failed: str = ""  # whose failure: base or head; empty: the machine's or ours
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the pair as JSON-ready values; `Pair(**values)` is the way back."""
+        return dataclasses.asdict(self)
+
+    def worse_by(self, metric: GateMetric) -> float:
+        """Return d, the pair's one observation of a metric."""
+        logs = [metric.worse_by(base, head) for base, head in self.figures[metric.name]]
+        return float(np.median(logs))
+
+
+class Effect(NamedTuple):
+    """How much worse the head is, as logarithms of ratios: above 0 is worse."""
+
+    estimate: float
+    low: float
+    high: float
+    p: float
+    noise: float  # standard deviation between pairs
+    pairs: int
+
+    def smallest(self, threshold: float) -> float:
+        """Return the least worsening that would be suspected four times of five, as a share.
+
+        It has to be told from nothing at ALPHA, and its estimate to be beyond the threshold.
+        """
+        error = self.noise / math.sqrt(self.pairs)
+        freedom = self.pairs - 1
+        power = float(student.ppf(POWER, freedom))
+        told = float(student.ppf(1 - ALPHA / 2, freedom)) + power
+        return math.expm1(max(told * error, math.log1p(threshold) + power * error))
+
+
+def effect_of(worse_by: Sequence[float]) -> Effect:
+    """Return the effect that pairs show; ValueError below two of them."""
+    d = np.asarray(worse_by, float)
+    if len(d) < 2:
+        raise ValueError("an effect needs two pairs")
+    noise = float(d.std(ddof=1))
+    reach = float(student.ppf((1 + CONFIDENCE) / 2, len(d) - 1)) * noise / math.sqrt(len(d))
+    centre = float(d.mean())
+    return Effect(hodges_lehmann(d), centre - reach, centre + reach, sign_flip_p(d), noise, len(d))
+
+
+def hodges_lehmann(d: Floats) -> float:
+    """Return the median of the means of all pairs of observations, each with itself included."""
+    above = np.triu_indices(len(d))
+    return float(np.median((d[above[0]] + d[above[1]]) / 2))
+
+
+def sign_flip_p(d: Floats) -> float:
+    """Return the two-sided p of the mean under all flips of signs, or as many as are drawn."""
+    if not d.any():
+        return 1.0
+    found = permutation_test(
+        (d,),
+        lambda values, axis: values.mean(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=2**EXACT_PAIRS,
+        rng=np.random.default_rng(SEED),
+    )
+    return float(found.pvalue)
+
+
+class Outcome(StrEnum):
+    """What came of a metric, the worst first."""
+
+    INVALID = "invalid"  # a server did not start, died, or gave nothing to judge
+    REGRESSION = "regression"
+    INCONCLUSIVE = "inconclusive"
+    NO_BASELINE = "no baseline"
+    ALLOWED = "allowed"  # a regression that somebody acknowledged
+    WARNING = "warning"  # a regression of a metric that only warns
+    IMPROVED = "improved"
+    PASS = "pass"
+
+
+class Standing(NamedTuple):
+    """Where a metric stands after the blocks so far."""
+
+    outcome: Outcome
+    effect: Effect  # of all pairs
+    confirmation: Effect | None  # of the block that confirmed
+    reason: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether another block may still decide it."""
+        return self.outcome is Outcome.INCONCLUSIVE
+
+
+def direction(effect: Effect, limit: Limit) -> int:
+    """Return 1 when a worsening is suspected, -1 when an improvement is, else 0."""
+    if effect.p >= ALPHA or abs(effect.estimate) <= math.log1p(limit.threshold):
+        return 0
+    return 1 if effect.estimate > 0 else -1
+
+
+def stand(blocks: Sequence[Sequence[float]], limit: Limit, *, warns: bool = False) -> Standing:
+    """Judge one metric by its pairs' d, block after block as they were measured."""
+    pooled: list[float] = []
+    for block in blocks:
+        before = direction(effect_of(pooled), limit) if pooled else 0
+        pooled += block
+        if before and direction(fresh := effect_of(block), limit) == before:
+            worse = Outcome.WARNING if warns else Outcome.REGRESSION
+            outcome = worse if before > 0 else Outcome.IMPROVED
+            return Standing(outcome, effect_of(pooled), fresh)
+    effect = effect_of(pooled)
+    suspected = direction(effect, limit)
+    if suspected:
+        word = "a worsening" if suspected > 0 else "an improvement"
+        return Standing(Outcome.INCONCLUSIVE, effect, None, f"{word} is not confirmed")
+    if effect.high < math.log1p(limit.guard):
+        return Standing(Outcome.PASS, effect, None)
+    reason = f"it may be {math.expm1(effect.high):.0%} worse"
+    return Standing(Outcome.INCONCLUSIVE, effect, None, reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is said of one metric of one model under one scenario."""
+
+    model: str
+    scenario: str
+    metric: str  # a row of METRICS, or ERRORS
+    outcome: Outcome
+    reason: str = ""  # a sentence where the figures do not say it
+    base: float | None = None  # medians over pairs, in the metric's unit
+    head: float | None = None
+    effect: Effect | None = None
+    confirmation: Effect | None = None
+    limit: Limit | None = None
+
+    @property
+    def name(self) -> str:
+        """The verdict's name: `thread/echo/cpu`."""
+        return f"{self.model}/{self.scenario}/{self.metric}"
+
+    @property
+    def smallest(self) -> float | None:
+        """The smallest worsening that it could have seen, as a share; None without figures."""
+        if self.effect is None or self.limit is None:
+            return None
+        return self.effect.smallest(self.limit.threshold)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the verdict as JSON-ready values; changes are shares of the base's figure."""
+        return {
+            "name": self.name,
+            "model": self.model,
+            "scenario": self.scenario,
+            "metric": self.metric,
+            "unit": METRICS[self.metric].unit if self.metric in METRICS else "",
+            "outcome": str(self.outcome),
+            "reason": self.reason,
+            "base": self.base,
+            "head": self.head,
+            "effect": _effect_json(self.metric, self.effect),
+            "confirmation": _effect_json(self.metric, self.confirmation),
+            "smallest_seen": self.smallest,
+            "threshold": self.limit.threshold if self.limit else None,
+            "guard": self.limit.guard if self.limit and math.isfinite(self.limit.guard) else None,
+        }
+
+
+def _effect_json(metric: str, effect: Effect | None) -> dict[str, float] | None:
+    if effect is None:
+        return None
+    low, high = sorted(METRICS[metric].change(bound) for bound in (effect.low, effect.high))
+    return {
+        "change": METRICS[metric].change(effect.estimate),
+        "low": low,
+        "high": high,
+        "p": effect.p,
+        "noise": effect.noise,
+        "pairs": effect.pairs,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateReport:
+    """Everything that a gate has to say; each renderer takes one."""
+
+    base: str  # what was compared with what, as a reader knows it: a commit, a baseline's name
+    head: str
+    started: str  # UTC, ISO 8601
+    seconds: float
+    placement: str
+    method: str  # one sentence: side by side or against a stored baseline, pairs, slices
+    machine: dict[str, Any]  # the fingerprint, see bench.machine
+    verdicts: list[Verdict]
+    left_out: dict[str, str] = field(default_factory=dict)  # model: why
+    notes: list[str] = field(default_factory=list)  # sentences
+    enforced: bool = True  # False: regressions warn only
+
+    def worst(self) -> list[Verdict]:
+        """Return the verdicts, the worst outcomes first, otherwise in their order."""
+        order = list(Outcome)
+        return sorted(self.verdicts, key=lambda verdict: order.index(verdict.outcome))
+
+    def having(self, *outcomes: Outcome) -> list[Verdict]:
+        """Return the verdicts with one of these outcomes."""
+        return [verdict for verdict in self.verdicts if verdict.outcome in outcomes]
+
+    def exit_code(self, *, inconclusive_passes: bool = False) -> int:
+        """Return 0 pass, 1 regression, 3 invalid, 4 inconclusive, 5 no baseline for any model."""
+        if self.having(Outcome.INVALID):
+            return 3
+        if self.enforced and self.having(Outcome.REGRESSION):
+            return 1
+        if not inconclusive_passes and self.having(Outcome.INCONCLUSIVE):
+            return 4
+        judged = [each for each in self.verdicts if each.outcome is not Outcome.NO_BASELINE]
+        return 5 if self.verdicts and not judged else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON-ready values."""
+        fields = {
+            each.name: getattr(self, each.name)
+            for each in dataclasses.fields(self)
+            if each.name != "verdicts"
+        }
+        verdicts = [verdict.to_json() for verdict in self.verdicts]
+        return {"type": "gate", "schema": SCHEMA, **fields, "verdicts": verdicts}
