@@ -37,7 +37,7 @@ UNTIMED = ("--idle-timeout", "0", "--write-timeout", "0")
 """A measured server keeps no time on its peers: not every model could do so at the same cost."""
 
 ROOT = Path(catalog.__file__).parents[1]
-"""The folder that holds the `servers` package: all of this project that a server can import."""
+"""The folder that holds our `servers` package: all of this project that a server can import."""
 
 
 class ServerDied(RuntimeError):  # noqa: N818  # it says what happened; the server's fault, not ours
@@ -71,8 +71,10 @@ class Server:
         cpus: Sequence[int],
         backlog: int = 0,
         root: str = "",  # the folder that it serves files from; empty: none
+        home: Path = ROOT,  # the folder that holds the `servers` package to run
     ) -> None:
         self._command = command(model, workers, backlog, root)
+        self._home = home
         self._cpus = cpus
         self.host = ""
         self.port = 0
@@ -89,7 +91,8 @@ class Server:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                cwd=self._home,  # where `-m` looks first
+                env={**os.environ, "PYTHONPATH": str(self._home)},
                 start_new_session=True,
                 bufsize=0,
             )

@@ -104,16 +104,16 @@ def _drive(
     server.wait_until_answering()
     figures["ready_seconds"] = server.ready_seconds
     figures["first_answer_seconds"] = server.first_answer_seconds
-    still_seconds = _still_seconds(cell)
+    rest_seconds = still_seconds(cell)
     meter.settle(server.pid)  # the first answer's connection may still be ending
     figures["pss_idle_bytes"] = meter.footprint(server.pid).pss_bytes
 
-    generator.open(dataclasses.replace(_load(server, cell), spin=spin, seed=trial.block))
+    generator.open(dataclasses.replace(load_of(server, cell), spin=spin, seed=trial.block))
     generator.warm_up(profile.warm_up_seconds)
-    before, ticks_before = meter.settle(server.pid, still_seconds), CpuTicks.now()
+    before, ticks_before = meter.settle(server.pid, rest_seconds), CpuTicks.now()
     generator.measure(profile.window_seconds, _interval_seconds(profile.window_seconds))
     generator.drain(profile.drain_seconds)
-    ticks_after, after = CpuTicks.now(), meter.settle(server.pid, still_seconds)
+    ticks_after, after = CpuTicks.now(), meter.settle(server.pid, rest_seconds)
     server.check_alive()  # of a dead server the readings are worth nothing
     loaded = meter.footprint(server.pid)
     tally = generator.tally()
@@ -142,13 +142,14 @@ def _interval_seconds(window_seconds: float) -> float:
     return math.ceil(window_seconds / INTERVALS * 1e6) / 1e6
 
 
-def _still_seconds(cell: Cell) -> float:
+def still_seconds(cell: Cell) -> float:
     """Return how long a server must be seen not to move: a waiting one may be about to answer."""
     waiting = cell.scenario.argument / 1e6 if cell.scenario.kind == "WAIT" else 0.0
     return 0.001 + waiting
 
 
-def _load(server: Server, cell: Cell) -> Load:
+def load_of(server: Server, cell: Cell) -> Load:
+    """Return the cell's load on a server."""
     scenario = cell.scenario
     return Load(
         host=server.host,
