@@ -22,7 +22,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -93,8 +94,12 @@ METRICS: Mapping[str, GateMetric] = {
     )
 }
 
+LIMITS: Mapping[str, Limit] = {name: metric.limit for name, metric in METRICS.items()}
+
 ERRORS = "errors"
 """Judged as well, by kinds and not by a ratio."""
+UNFINISHED = "unfinished"
+"""The one kind that both sides may have: some models do not serve every connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +127,10 @@ class Pair:
         """Return d, the pair's one observation of a metric."""
         logs = [metric.worse_by(base, head) for base, head in self.figures[metric.name]]
         return float(np.median(logs))
+
+    def middle(self, metric: GateMetric, side: int) -> float:
+        """Return the median over the slices of one side: 0 the base, 1 the head."""
+        return float(np.median([slice_[side] for slice_ in self.figures[metric.name]]))
 
 
 class Effect(NamedTuple):
@@ -292,6 +301,76 @@ def _effect_json(metric: str, effect: Effect | None) -> dict[str, float] | None:
         "noise": effect.noise,
         "pairs": effect.pairs,
     }
+
+
+def judge(blocks: Sequence[Sequence[Pair]], limits: Mapping[str, Limit]) -> list[Verdict]:
+    """Return the verdicts on one model under one scenario, from its pairs block by block.
+
+    `limits` has a row for each metric judged. Where a server failed or answered wrongly, that is
+    the only verdict: its figures are not those of the work it should have done.
+    """
+    pairs = [pair for block in blocks for pair in block]
+    trouble = _trouble(pairs)
+    if trouble.outcome is not Outcome.PASS:
+        return [trouble]
+    return [trouble, *(_judge_metric(METRICS[name], blocks, limits[name]) for name in limits)]
+
+
+def _trouble(pairs: Sequence[Pair]) -> Verdict:
+    """Return the verdict on failures and errors."""
+    blank = Verdict(
+        model=pairs[0].model, scenario=pairs[0].scenario, metric=ERRORS, outcome=Outcome.PASS
+    )
+    for pair in pairs:
+        if pair.failure:
+            whose = f"{pair.failed}: " if pair.failed else ""
+            return dataclasses.replace(
+                blank, outcome=Outcome.INVALID, reason=f"{whose}{pair.failure}"
+            )
+    base, head = (
+        _counted(errors)
+        for errors in zip(*((p.base_errors, p.head_errors) for p in pairs), strict=True)
+    )
+    if new := {kind: count for kind, count in head.items() if kind not in base}:
+        return dataclasses.replace(
+            blank, outcome=Outcome.REGRESSION, reason=f"new in the head: {_said(new)}"
+        )
+    if both := {kind: count for kind, count in head.items() if kind != UNFINISHED}:
+        return dataclasses.replace(
+            blank,
+            outcome=Outcome.INVALID,
+            reason=f"errors on both sides, {_said(both)} in the head",
+        )
+    return blank
+
+
+def _counted(errors: Iterable[Mapping[str, int]]) -> Counter[str]:
+    return sum(map(Counter, errors), Counter())
+
+
+def _said(errors: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in sorted(errors.items()))
+
+
+def _judge_metric(metric: GateMetric, blocks: Sequence[Sequence[Pair]], limit: Limit) -> Verdict:
+    pairs = [pair for block in blocks for pair in block]
+    observed = [[pair.worse_by(metric) for pair in block] for block in blocks]
+    standing = stand(observed, limit, warns=metric.warns)
+    base, head = (
+        float(np.median([pair.middle(metric, side) for pair in pairs])) for side in (0, 1)
+    )
+    return Verdict(
+        model=pairs[0].model,
+        scenario=pairs[0].scenario,
+        metric=metric.name,
+        outcome=standing.outcome,
+        reason=standing.reason,
+        base=base,
+        head=head,
+        effect=standing.effect,
+        confirmation=standing.confirmation,
+        limit=limit,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
