@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 from typing import NamedTuple, Self
 
-from reports.gate import Outcome, Verdict
+from reports.gate import GateReport, Outcome, Verdict
 
 FORM = "MODEL/SCENARIO/METRIC until YYYY-MM-DD: WHY"
 
@@ -42,11 +42,10 @@ class Allowance(NamedTuple):
         raise AllowanceError(f"an allowance has the form {FORM!r}, not {text!r}")
 
 
-def allow(
-    verdicts: Iterable[Verdict], allowances: Sequence[Allowance], today: date
-) -> list[Verdict]:
-    """Return the verdicts with those regressions allowed that an allowance names."""
-    return [_allowed(verdict, allowances, today) for verdict in verdicts]
+def allow(report: GateReport, allowances: Sequence[Allowance], today: date) -> GateReport:
+    """Return the report with those regressions allowed that an allowance names."""
+    verdicts = [_allowed(verdict, allowances, today) for verdict in report.verdicts]
+    return dataclasses.replace(report, verdicts=verdicts)
 
 
 def _allowed(verdict: Verdict, allowances: Sequence[Allowance], today: date) -> Verdict:
