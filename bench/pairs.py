@@ -63,7 +63,8 @@ def slice_of(
     server.check_alive()
     tally = generator.tally()
     if not tally.requests or not tally.answered.count:
-        raise NothingMeasured(f"no answer within {seconds:g} s")
+        errors = [f"{count:,} {kind}" for kind, count in tally.errors.items() if count]
+        raise NothingMeasured(", ".join([f"no answer within {seconds:g} s", *errors]))
     p50, p99 = (float(value) / 1e3 for value in tally.answered.values_at([50, 99]))
     return {
         "throughput": tally.throughput,
