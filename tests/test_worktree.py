@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from bench.worktree import (
     NoBaselineError,
     RevisionError,
     Trees,
+    copy_servers,
     imported,
     models_in,
     resolve,
@@ -19,33 +19,14 @@ from bench.worktree import (
 )
 from servers.catalog import MODELS, find
 from tests.conftest import ROOT
+from tests.projects import edit, git, make_project, needs_git
 
-
-def git(project: Path, *words: str) -> str:
-    who = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
-    command = ["git", "-C", str(project), *who, *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+pytestmark = needs_git
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with a commit that has our servers, and one before it that has none."""
-    from bench.worktree import copy_servers
-
-    folder = tmp_path_factory.mktemp("project")
-    git(folder, "init", "--quiet", "--initial-branch=main")
-    (folder / "README").write_text("a project without servers\n")
-    git(folder, "add", "README")
-    git(folder, "commit", "--quiet", "-m", "first")
-    copy_servers(ROOT, folder)
-    git(folder, "add", "servers")
-    git(folder, "commit", "--quiet", "-m", "second")
-    return folder
-
-
-def edited(project: Path, name: str, addition: str = "\n# another line\n") -> None:
-    path = project / "servers" / name
-    path.write_text(path.read_text() + addition)
+    return make_project(tmp_path_factory.mktemp("project"))
 
 
 def test_a_revision_is_resolved_to_its_commit(project: Path) -> None:
@@ -59,7 +40,7 @@ def test_a_revision_that_git_does_not_know_is_one_sentence(project: Path, revisi
 
 
 def test_the_base_is_as_committed_and_the_head_as_it_lies_there(project: Path) -> None:
-    edited(project, "models/thread.py")
+    edit(project, "models/thread.py")
     try:
         with side_by_side(resolve("HEAD", project), project) as trees:
             thread = Path("servers", "models", "thread.py")
@@ -110,7 +91,7 @@ def test_a_base_that_cannot_even_list_its_models_is_none(tmp_path: Path) -> None
 def test_a_model_is_unchanged_when_nothing_that_it_imports_differs(
     project: Path, file: str, affected: set[str]
 ) -> None:
-    edited(project, file)
+    edit(project, file)
     try:
         with side_by_side(resolve("HEAD", project), project) as trees:
             same = {model.name for model in unchanged(MODELS, trees)}
@@ -120,8 +101,6 @@ def test_a_model_is_unchanged_when_nothing_that_it_imports_differs(
 
 
 def test_a_model_that_the_base_does_not_have_is_not_unchanged(tmp_path: Path) -> None:
-    from bench.worktree import copy_servers
-
     trees = Trees(tmp_path / "base", tmp_path / "head")
     for tree in trees:
         copy_servers(ROOT, tree)
