@@ -17,7 +17,8 @@ from bench.pairs import Shape, SideBySide
 from bench.placement import Placement, place
 from bench.plan import Cell
 from bench.scenarios import ECHO, Scenario, find_load
-from reports.gate import LIMITS, Limit, Outcome, Pair, Verdict, judge
+from reports.effects import Limit
+from reports.gate import LIMITS, Outcome, Pair, Verdict, judge
 
 ECHO_64 = replace(ECHO, size_bytes=64)
 """The least work per request: what a model itself costs has the largest share of it."""

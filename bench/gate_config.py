@@ -27,7 +27,8 @@ from typing import Any
 from bench.precision import share
 from bench.scenarios import SCENARIOS
 from reports.allowances import Allowance
-from reports.gate import LIMITS, Limit
+from reports.effects import Limit
+from reports.gate import LIMITS
 
 KINDS = Limit._fields  # threshold, guard
 

@@ -6,16 +6,12 @@ Unit
     processes and say nothing about other processes; a pair is one observation:
     d = median over its slices of log(head/base), turned so that above 0 is worse.
 Effect
-    Hodges-Lehmann estimate over the pairs (Hodges and Lehmann 1963, Annals of Mathematical
-    Statistics 34:598); p by flipping signs, which two equal sides could have had the other way
-    round as well (exact up to EXACT_PAIRS); 95% interval by Student's t over the pairs.
+    Estimate, p and interval over the pairs: `reports.effects`.
 Verdict
     A metric is suspected when its estimate is beyond the threshold and p < ALPHA. A suspicion is
     a verdict only when a fresh block of pairs, alone, is suspected in the same direction. It passes
     only when nothing is suspected and the interval ends below the guard. Whatever is neither asks
     for another block; at the cap it is inconclusive.
-
-Thresholds and guards are ratios: 5% worse is 1.05 times the CPU, or throughput divided by 1.05.
 """
 
 from __future__ import annotations
@@ -29,30 +25,11 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from scipy.stats import permutation_test
-from scipy.stats import t as student
 
 from reports import units
+from reports.effects import Effect, Limit, direction, effect_of
 
-ALPHA = 0.01
-CONFIDENCE = 0.95
-POWER = 0.8
-EXACT_PAIRS = 14
-"""Up to 2**14 sign flips are counted out; of more pairs as many are drawn."""
-LEAST_PAIRS = 8
-"""Of a block: with 7 pairs no p can be below 2 / 2**7 = 0.016."""
-SEED = 1_984
 SCHEMA = 1
-
-Floats = npt.NDArray[np.float64]
-
-
-class Limit(NamedTuple):
-    """What a metric may lose, as shares: 0.05 is 5%."""
-
-    threshold: float
-    guard: float  # infinite: being unsure of this one holds nothing up
 
 
 class GateMetric(NamedTuple):
@@ -133,60 +110,6 @@ class Pair:
         return float(np.median([slice_[side] for slice_ in self.figures[metric.name]]))
 
 
-class Effect(NamedTuple):
-    """How much worse the head is, as logarithms of ratios: above 0 is worse."""
-
-    estimate: float
-    low: float
-    high: float
-    p: float
-    noise: float  # standard deviation between pairs
-    pairs: int
-
-    def smallest(self, threshold: float) -> float:
-        """Return the least worsening that would be suspected four times of five, as a share.
-
-        It has to be told from nothing at ALPHA, and its estimate to be beyond the threshold.
-        """
-        error = self.noise / math.sqrt(self.pairs)
-        freedom = self.pairs - 1
-        power = float(student.ppf(POWER, freedom))
-        told = float(student.ppf(1 - ALPHA / 2, freedom)) + power
-        return math.expm1(max(told * error, math.log1p(threshold) + power * error))
-
-
-def effect_of(worse_by: Sequence[float]) -> Effect:
-    """Return the effect that pairs show; ValueError below two of them."""
-    d = np.asarray(worse_by, float)
-    if len(d) < 2:
-        raise ValueError("an effect needs two pairs")
-    noise = float(d.std(ddof=1))
-    reach = float(student.ppf((1 + CONFIDENCE) / 2, len(d) - 1)) * noise / math.sqrt(len(d))
-    centre = float(d.mean())
-    return Effect(hodges_lehmann(d), centre - reach, centre + reach, sign_flip_p(d), noise, len(d))
-
-
-def hodges_lehmann(d: Floats) -> float:
-    """Return the median of the means of all pairs of observations, each with itself included."""
-    above = np.triu_indices(len(d))
-    return float(np.median((d[above[0]] + d[above[1]]) / 2))
-
-
-def sign_flip_p(d: Floats) -> float:
-    """Return the two-sided p of the mean under all flips of signs, or as many as are drawn."""
-    if not d.any():
-        return 1.0
-    found = permutation_test(
-        (d,),
-        lambda values, axis: values.mean(axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=2**EXACT_PAIRS,
-        rng=np.random.default_rng(SEED),
-    )
-    return float(found.pvalue)
-
-
 class Outcome(StrEnum):
     """What came of a metric, the worst first."""
 
@@ -212,13 +135,6 @@ class Standing(NamedTuple):
     def open(self) -> bool:
         """Whether another block may still decide it."""
         return self.outcome is Outcome.INCONCLUSIVE
-
-
-def direction(effect: Effect, limit: Limit) -> int:
-    """Return 1 when a worsening is suspected, -1 when an improvement is, else 0."""
-    if effect.p >= ALPHA or abs(effect.estimate) <= math.log1p(limit.threshold):
-        return 0
-    return 1 if effect.estimate > 0 else -1
 
 
 def stand(blocks: Sequence[Sequence[float]], limit: Limit, *, warns: bool = False) -> Standing:

@@ -9,7 +9,8 @@ import pytest
 
 from bench.gate_config import ConfigError, parse, read
 from bench.precision import QuantityError
-from reports.gate import LIMITS, Limit
+from reports.effects import Limit
+from reports.gate import LIMITS
 
 
 def test_without_settings_everything_is_as_usual(tmp_path: Path) -> None:

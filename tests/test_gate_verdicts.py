@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import permutation_test
 
-from reports.gate import (
-    ERRORS,
+from reports.effects import (
+    EXACT_PAIRS,
     LEAST_PAIRS,
-    LIMITS,
-    METRICS,
     Effect,
-    GateReport,
     Limit,
-    Outcome,
-    Pair,
-    Verdict,
     effect_of,
     hodges_lehmann,
-    judge,
     sign_flip_p,
-    stand,
 )
+from reports.gate import ERRORS, LIMITS, METRICS, GateReport, Outcome, Pair, Verdict, judge, stand
 
 LIMIT = Limit(threshold=0.05, guard=0.10)
 RNG = np.random.default_rng(5)
@@ -72,12 +65,23 @@ def test_one_wild_pair_of_twelve_hardly_moves_the_estimate() -> None:
     assert abs(effect_of([*steady[:-1], 5.0]).estimate) < 0.01
 
 
-def test_p_is_the_share_of_all_sign_flips_that_are_as_extreme() -> None:
-    d = np.array(block(0.01, noise=0.03, pairs=9))
-    flips = np.array(list(product((1, -1), repeat=9)))
-    means = (flips * d).mean(axis=1)
-    at_least = (means >= d.mean() - 1e-12).mean()
-    assert sign_flip_p(d) == pytest.approx(min(1.0, 2 * at_least))
+@pytest.mark.parametrize("pairs", [8, EXACT_PAIRS])
+@pytest.mark.parametrize("shift", [0.0, 0.01, -0.02, 0.2])
+def test_p_is_that_of_an_exact_permutation_test(pairs: int, shift: float) -> None:
+    d = RNG.normal(shift, 0.03, pairs)
+    exact = permutation_test(
+        (d,),
+        lambda values, axis: values.mean(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=2**pairs,
+    )
+    assert sign_flip_p(d) == pytest.approx(exact.pvalue)
+
+
+def test_p_of_more_pairs_is_drawn_and_never_nothing() -> None:
+    assert 0 < sign_flip_p(np.full(24, 0.1)) < 0.001
+    assert sign_flip_p(np.tile([0.01, -0.01], 12)) > 0.5
 
 
 def test_a_block_is_long_enough_for_its_p_to_be_small() -> None:
