@@ -142,7 +142,7 @@ def stand(blocks: Sequence[Sequence[float]], limit: Limit, *, warns: bool = Fals
     pooled: list[float] = []
     for block in blocks:
         before = direction(effect_of(pooled), limit) if pooled else 0
-        pooled += block
+        pooled.extend(block)
         if before and direction(fresh := effect_of(block), limit) == before:
             worse = Outcome.WARNING if warns else Outcome.REGRESSION
             outcome = worse if before > 0 else Outcome.IMPROVED
