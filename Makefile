@@ -5,11 +5,13 @@ PROFILE ?= standard
 MODELS ?=
 SCENARIOS ?=
 RUN ?=
+BASE ?=
+GATE_OPTIONS ?=
 
 PY := .venv/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup bench selftest report experiments bench-engine bench-files faults test lint clean lock
+.PHONY: help setup bench gate gate-selftest selftest report experiments bench-engine bench-files faults test lint clean lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -19,6 +21,12 @@ bench: setup ## compare the models: PROFILE=quick|standard|full MODELS=a,b SCENA
 
 report: setup ## redraw the newest stored run (RUN=<id> for another) without measuring
 	@$(PY) -m bench report $(RUN)
+
+gate: setup ## has the working tree made a model worse than BASE=origin/main; GATE_OPTIONS='--changed'
+	@$(PY) -m bench gate --base '$(BASE)' --models '$(MODELS)' $(GATE_OPTIONS)
+
+gate-selftest: setup ## what the gate finds and what not, on live pairs: 45 minutes on a quiet machine
+	@$(PY) -m bench gate-selftest --write docs/gate.md
 
 experiments: setup ## the small pytest-benchmark experiments, their JSON beside the newest run
 	@$(PY) -m bench experiments

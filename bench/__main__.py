@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+from bench.gate_config import ConfigError
+from bench.gate_selftest import RecordingError
 from bench.placement import PlacementError
 from bench.precision import QuantityError
 from bench.scenarios import UnknownNameError
-from bench.verbs import instrument, lists, runs
-from bench.verbs.common import INTERRUPTED, TROUBLE, USAGE, app, fail
+from bench.verbs import gate_selftest, instrument, lists, runs
+from bench.verbs.common import INTERRUPTED, NO_BASELINE, TROUBLE, USAGE, app, fail
+from bench.worktree import NoBaselineError, RevisionError
 from clients.generator import GeneratorError
+from reports.allowances import AllowanceError
+from reports.proof_text import MarkerError
 from reports.store import StoreError
 from servers.catalog import UnknownModel
 
-VERBS = (runs, instrument, lists)
+VERBS = (runs, gate_selftest, instrument, lists)
 """The modules that hold them: a verb is known once its module has been imported."""
+
+
+USERS_ERRORS = (
+    AllowanceError,
+    ConfigError,
+    MarkerError,
+    PlacementError,
+    QuantityError,
+    RecordingError,
+    RevisionError,
+    UnknownModel,
+    UnknownNameError,
+)
+"""What a user asked for and cannot have; each has a sentence that says why."""
 
 
 def main() -> None:
     """Run the command line; what the user or the machine did wrong is one sentence."""
     try:
         app(prog_name="threadmill")
-    except (UnknownNameError, UnknownModel, PlacementError, QuantityError) as error:
+    except USERS_ERRORS as error:
         fail(str(error), USAGE)
+    except NoBaselineError as error:
+        fail(str(error), NO_BASELINE)
     except KeyboardInterrupt:
         fail("interrupted before there was anything to keep", INTERRUPTED)
     except GeneratorError as error:

@@ -14,6 +14,7 @@ import math
 import random
 import statistics
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,13 +26,14 @@ from bench.machine import fingerprint
 from bench.pairs import SideBySide
 from bench.placement import allowed_cpus, place
 from bench.plan import Cell, cells
-from reports.gate import METRICS
+from reports.gate import LIMITS, METRICS, Pair, judge
+from reports.proof import CERTAIN, Live, aims, prove
+from reports.proof_text import Proof
 from servers.catalog import MODELS, Model
 
 FEW = 3  # pairs of a case that no figure is taken of
 CALIBRATION_ROUNDS, CALIBRATION_PAIRS = (20, 120), 12
 PAIRS_FILE, VERDICTS_FILE = "pairs.jsonl", "verdicts.jsonl"
-WITHOUT_FIGURES = {"crash", "wrong reply"}
 
 Say = Callable[[str], object]
 
@@ -103,9 +105,7 @@ def record(
     amounts = {name: case.amount for name, case in cases.items() if case.grows}
     said(f"rounds of the spins: {amounts}")
     trees = {name: trees_of(case, project, folder) for name, case in cases.items()}
-    plan = [
-        name for name in cases for _ in range(min(pairs, FEW) if name in WITHOUT_FIGURES else pairs)
-    ]
+    plan = [name for name in cases for _ in range(min(pairs, FEW) if name in CERTAIN else pairs)]
     rng.shuffle(plan)
     with path.open("a", encoding="utf-8") as file:
         header = {
@@ -162,6 +162,50 @@ def live(path: Path, project: Path, folder: Path, *, seconds: float, seed: int, 
                 f"{model.name:13} {spent:3.0f} s  "
                 + ", ".join(f"{each.metric} {each.outcome}" for each in found)
             )
+
+
+class RecordingError(ValueError):
+    """A folder that holds no recording; the message is a sentence."""
+
+
+def prove_recording(folder: Path, *, block: int, most_blocks: int) -> Proof:
+    """Judge a recorded folder; RecordingError when there is nothing in it."""
+    pairs_file, verdicts_file = folder / PAIRS_FILE, folder / VERDICTS_FILE
+    if not pairs_file.exists():
+        raise RecordingError(f"{folder} holds no {PAIRS_FILE}")
+    header, *lines = map(json.loads, pairs_file.read_text(encoding="utf-8").splitlines())
+    recorded: dict[str, list[Pair]] = defaultdict(list)
+    for line in lines:
+        recorded[line.pop("case")].append(Pair(**line))
+    cases = {
+        name: prove(
+            name,
+            recorded[name],
+            same_code=name.startswith(SAME_CODE.name),
+            limits=LIMITS,
+            block=block,
+            most_blocks=most_blocks,
+        )
+        for name in CASES
+        if name in recorded and name not in CERTAIN
+    }
+    certain = {
+        name: judge([recorded[name]], LIMITS)[0].outcome for name in CERTAIN if name in recorded
+    }
+    gates = (
+        [json.loads(line)["verdicts"] for line in verdicts_file.read_text("utf-8").splitlines()]
+        if verdicts_file.exists()
+        else []
+    )
+    lived = Live.of(gates) if gates else None
+    return Proof(
+        header=header,
+        cases=cases,
+        certain=certain,
+        live=lived,
+        aims=aims(cases, certain, lived),
+        block=block,
+    )
 
 
 def now() -> str:

@@ -11,6 +11,7 @@ import typer
 
 USAGE = 2
 TROUBLE = 3  # a trial failed, or the machine would not do it
+NO_BASELINE = 5  # nothing to compare with
 INTERRUPTED = 130
 
 app = typer.Typer(
