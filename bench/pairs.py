@@ -103,7 +103,7 @@ class SideBySide:
             try:
                 with ExitStack() as stack:
                     sides = {
-                        name: stack.enter_context(_Side(name, cell, homes[name], root, self))
+                        name: stack.enter_context(Side(name, cell, homes[name], root, self))
                         for name in names
                     }
                     return dataclasses.replace(blank, **self._figures(sides, rng))
@@ -112,7 +112,7 @@ class SideBySide:
             except GeneratorError as error:
                 return dataclasses.replace(blank, failure=f"the load generator failed: {error}")
 
-    def _figures(self, sides: Mapping[str, _Side], rng: random.Random) -> dict[str, Any]:
+    def _figures(self, sides: Mapping[str, Side], rng: random.Random) -> dict[str, Any]:
         """Take both sides through their phases; return the fields of a Pair."""
         names = list(sides)
         for name in names:
@@ -147,8 +147,11 @@ class SideFailed(RuntimeError):  # noqa: N818  # it says what happened
         self.side = side
 
 
-class _Side:
-    """One of the two: a server and what drives it; a context manager around both."""
+class Side:
+    """A server and what drives it, one of two or alone; a context manager around both.
+
+    Whatever a server does wrong is a SideFailed with the name of the side.
+    """
 
     def __init__(
         self, name: str, cell: Cell, home: Path, root: str, conditions: SideBySide
@@ -180,7 +183,8 @@ class _Side:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stack.__exit__(kind, error, traceback)
+        with self._blamed():
+            self._stack.__exit__(kind, error, traceback)
 
     @contextlib.contextmanager
     def _blamed(self) -> Iterator[None]:

@@ -49,7 +49,7 @@ class RunFolder:
         """Write one more line, and return once it is on the disk."""
         text = json.dumps(record.to_json(), allow_nan=False, separators=(",", ":")) + "\n"
         with disk_errors(f"store a result in {self.path}"):
-            _append_whole(self.path / FILE, text.encode())
+            append_whole(self.path / FILE, text.encode())
 
     def read(self) -> tuple[Run, list[Sample]]:
         """Return the run and its trials; a torn last line is left out and noted in `warnings`."""
@@ -123,7 +123,7 @@ class Store:
         fresh.replace(link)
 
 
-def _append_whole(path: Path, line: bytes) -> None:
+def append_whole(path: Path, line: bytes) -> None:
     """Append `line` and wait for the disk, or raise OSError and leave the file as it was.
 
     Half a line, left by a full disk, would otherwise spoil the next one appended after it.

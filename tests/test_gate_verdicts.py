@@ -218,13 +218,13 @@ def test_an_error_that_the_base_does_not_have_is_a_regression_at_once() -> None:
 
 
 def test_errors_on_both_sides_are_invalid() -> None:
-    both = {"base_errors": {"reset": 1}, "head_errors": {"reset": 1}}
+    both: dict[str, Any] = {"base_errors": {"reset": 1}, "head_errors": {"reset": 1}}
     (verdict,) = judge([[pair(**both) for _ in range(12)]], LIMITS)
     assert verdict.outcome is Outcome.INVALID
 
 
 def test_connections_that_a_model_never_serves_are_no_error() -> None:
-    both = {"base_errors": {"unfinished": 63}, "head_errors": {"unfinished": 63}}
+    both: dict[str, Any] = {"base_errors": {"unfinished": 63}, "head_errors": {"unfinished": 63}}
     verdicts = judge([[pair(**both) for _ in range(12)]], LIMITS)
     assert set(by_metric(verdicts).values()) == {Outcome.PASS}
 

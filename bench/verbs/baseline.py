@@ -1,0 +1,70 @@
+"""The verbs of stored baselines: baseline save, baseline list."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.baseline import ADVICE, names, read, save
+from bench.gate import PLACEMENT, placed, scenario_named
+from bench.placement import PLACEMENTS
+from bench.run import interruptible
+from bench.scenarios import find_placement
+from bench.verbs.common import app, examples, named
+from servers.catalog import MODELS
+from servers.catalog import find as find_model
+
+baselines = typer.Typer(help="Store runs to hold later ones against.", no_args_is_help=True)
+app.add_typer(baselines, name="baseline")
+
+
+@baselines.command("save", epilog=examples("baseline save laptop", "gate --against laptop"))
+def save_baseline(
+    name: Annotated[str, typer.Argument(help="Of the baseline; a known one gets further runs.")],
+    runs: Annotated[int, typer.Option(min=1, max=1_000, help="At least 4 are needed.")] = 5,
+    models: Annotated[str, typer.Option(metavar="A,B", help="Only these models; empty: all.")] = "",
+    scenarios: Annotated[
+        str, typer.Option(metavar="A,B", help="Under these loads; echo is of 64 B here.")
+    ] = "echo",
+    placement: Annotated[
+        str, typer.Option(help=f"{', '.join(PLACEMENTS)}; empty: {PLACEMENT}.")
+    ] = "",
+) -> None:
+    """Measure the working tree's servers, and store that for `gate --against NAME`.
+
+    About 25 s a run for all models. Runs of other days make it the better.
+    """
+    loads = [
+        placed(scenario, find_placement(placement) if placement else "")
+        for scenario in named(scenarios, scenario_named)
+    ]
+    lines = Console(stderr=True)
+    with interruptible():
+        path = save(
+            name,
+            named(models, find_model) or MODELS,
+            loads,
+            runs=runs,
+            seed=secrets.randbelow(2**31),
+            said=lambda line: lines.print(line, markup=False, highlight=False, soft_wrap=True),
+        )
+    print(f"{len(read(name))} runs in {path}; {ADVICE}")
+
+
+@baselines.command("list", epilog=examples("baseline list"))
+def list_baselines() -> None:
+    """List the stored baselines."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("name", "runs", "last", "commit", "cells"):
+        table.add_column(heading, overflow="fold")
+    for name in names():
+        runs = read(name)
+        last = runs[-1]
+        table.add_row(
+            name, str(len(runs)), last.started[:16], last.commit, ", ".join(sorted(last.figures))
+        )
+    Console().print(table)

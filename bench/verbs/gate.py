@@ -1,0 +1,200 @@
+"""The verb that tells CI whether a change made a model worse: gate."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench import baseline
+from bench.gate import PAIRS, PLACEMENT, Rules, placed, scenario_named, verdicts
+from bench.gate_config import read
+from bench.launch import ROOT
+from bench.machine import fingerprint
+from bench.pairs import Shape
+from bench.placement import PLACEMENTS, allowed_cpus
+from bench.plan import cells
+from bench.run import interruptible
+from bench.scenarios import Scenario, find_placement
+from bench.verbs.common import USAGE, app, examples, fail, named
+from bench.worktree import models_in, resolve, side_by_side, unchanged
+from reports.action_benchmark import entries
+from reports.allowances import Allowance, allow
+from reports.annotations import workflow_commands
+from reports.effects import LEAST_PAIRS
+from reports.gate import ERRORS, GateReport, Outcome, Verdict
+from reports.gate_text import gate_table
+from reports.junit import junit
+from reports.markdown import markdown
+from servers.catalog import MODELS, Model
+from servers.catalog import find as find_model
+
+
+class Inconclusive(StrEnum):
+    """What it is to the caller when the gate cannot tell."""
+
+    PASS = "pass"  # noqa: S105  # no word to log in with
+    FAIL = "fail"
+
+
+RENDERERS: Mapping[str, Callable[[GateReport], str]] = {
+    "json": lambda report: json.dumps(report.to_json(), indent=2) + "\n",
+    "markdown": markdown,
+    "junit": junit,
+    "action_benchmark": lambda report: json.dumps(entries(report), indent=2) + "\n",
+}
+"""The files that the gate writes when it is given their names."""
+
+File = Path | None
+
+
+@app.command(
+    epilog=examples(
+        "gate --base origin/main",
+        "gate --base HEAD~1 --changed --junit gate.xml",
+        "gate --base v1 --models thread --scenarios echo,churn",
+        "gate --against laptop",
+    )
+)
+def gate(
+    base: Annotated[
+        str, typer.Option(metavar="REF", help="The commit to compare the working tree with.")
+    ] = "",
+    against: Annotated[
+        str, typer.Option(metavar="NAME", help="Or a stored baseline; side by side is better.")
+    ] = "",
+    models: Annotated[str, typer.Option(metavar="A,B", help="Only these models; empty: all.")] = "",
+    scenarios: Annotated[
+        str, typer.Option(metavar="A,B", help="Under these loads; echo is of 64 B here.")
+    ] = "echo",
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Leave out models none of whose files changed.")
+    ] = False,
+    placement: Annotated[
+        str, typer.Option(help=f"{', '.join(PLACEMENTS)}; empty: {PLACEMENT}.")
+    ] = "",
+    pairs: Annotated[
+        int, typer.Option(min=LEAST_PAIRS, max=100, help="Of servers, in a block.")
+    ] = PAIRS,
+    inconclusive: Annotated[
+        Inconclusive, typer.Option(help="What it is when the gate cannot tell.")
+    ] = Inconclusive.FAIL,
+    allowed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow", metavar="TEXT", help="'thread/echo/cpu until 2027-01-31: why', repeatable."
+        ),
+    ] = None,
+    enforce: Annotated[
+        bool, typer.Option("--enforce", help="Fail also --against a stored baseline.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Of the orders; drawn and said.")] = None,
+    json_file: Annotated[File, typer.Option("--json", metavar="FILE")] = None,
+    markdown_file: Annotated[File, typer.Option("--markdown", metavar="FILE")] = None,
+    junit_file: Annotated[File, typer.Option("--junit", metavar="FILE")] = None,
+    benchmark_file: Annotated[File, typer.Option("--action-benchmark", metavar="FILE")] = None,
+) -> None:
+    """Say whether the working tree made a model worse than a commit, both measured now.
+
+    Exit code: 0 pass, 1 regression, 2 usage, 3 invalid or crashed, 4 inconclusive, 5 no baseline.
+    """
+    if bool(base) == bool(against):
+        fail("gate needs one of --base REF and --against NAME", USAGE)
+    config = read(ROOT / "pyproject.toml")
+    allowances = [*config.allowances, *map(Allowance.parse, allowed or ())]
+    rules = Rules(
+        pairs=pairs,
+        limits_of=config.limits_of,
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+    )
+    asked = _named_models(models)
+    loads = [
+        placed(scenario, find_placement(placement) if placement else "")
+        for scenario in named(scenarios, scenario_named)
+    ]
+    if base:
+        report = _side_by_side(base, asked, loads, rules, changed=changed)
+    else:
+        report = baseline.judge(against, asked, loads, rules, enforced=enforce, said=_say)
+    report = allow(report, allowances, datetime.now(UTC).date())
+    files = (json_file, markdown_file, junit_file, benchmark_file)
+    _publish(report, dict(zip(RENDERERS, files, strict=True)))
+    raise typer.Exit(report.exit_code(inconclusive_passes=inconclusive is Inconclusive.PASS))
+
+
+def _named_models(names: str) -> Sequence[Model]:
+    return named(names, find_model) or MODELS
+
+
+def _say(line: str) -> None:
+    Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _side_by_side(
+    base: str,
+    models: Sequence[Model],
+    scenarios: Sequence[Scenario],
+    rules: Rules,
+    *,
+    changed: bool,
+) -> GateReport:
+    """Compare the working tree with a commit."""
+    commit = resolve(base, ROOT)
+    began, started = datetime.now(UTC), time.monotonic()
+    with interruptible(), side_by_side(commit, ROOT) as trees:
+        same = unchanged(models, trees) if changed else []
+        known = models_in(trees.base)
+        judged = [model for model in models if model not in same and model.name in known]
+        missing = [model for model in models if model.name not in known]
+        found = verdicts(
+            cells(judged, scenarios), trees.base, trees.head, allowed_cpus(), rules, _say
+        )
+    found += [
+        Verdict(
+            model=model.name,
+            scenario=scenario.name,
+            metric=ERRORS,
+            outcome=Outcome.NO_BASELINE,
+            reason="the base has no such model",
+        )
+        for model in missing
+        for scenario in scenarios
+    ]
+    shape: Shape = rules.shape
+    return GateReport(
+        base=f"{base} ({commit[:12]})",
+        head=f"the working tree ({fingerprint()['commit']})",
+        started=began.isoformat(timespec="seconds"),
+        seconds=time.monotonic() - started,
+        placement=", ".join(dict.fromkeys(scenario.placement for scenario in scenarios)),
+        method=(
+            f"side by side, {rules.pairs} pairs of fresh servers in a block, in each {shape.slices}"
+            f" pairs of {shape.slice_seconds:g} s slices, seed {rules.seed}"
+        ),
+        machine=fingerprint(),
+        verdicts=found,
+        left_out={model.name: "none of its files differ from the base" for model in same},
+    )
+
+
+def _publish(report: GateReport, files: Mapping[str, Path | None]) -> None:
+    """Print the report, write the files that were asked for, and tell a CI what it understands."""
+    Console().print(gate_table(report))
+    for name, path in files.items():
+        if path:
+            path.write_text(RENDERERS[name](report), encoding="utf-8")
+    if os.environ.get("GITHUB_ACTIONS"):
+        for line in workflow_commands(report):
+            print(line)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(markdown(report))
