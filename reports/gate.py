@@ -66,8 +66,8 @@ METRICS: Mapping[str, GateMetric] = {
         ),
         GateMetric("p50", "Latency p50", "us", units.duration, Limit(0.05, 0.10)),
         GateMetric("p99", "Latency p99", "us", units.duration, Limit(0.25, math.inf), warns=True),
-        GateMetric("cpu", "CPU per request", "us", units.number, Limit(0.05, 0.10)),
-        GateMetric("pss", "PSS under load", "MiB", units.number, Limit(0.10, 0.10)),
+        GateMetric("cpu", "CPU per request", "us", units.duration, Limit(0.05, 0.10)),
+        GateMetric("pss", "PSS under load", "MiB", units.mebibytes, Limit(0.10, 0.10)),
     )
 }
 

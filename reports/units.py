@@ -31,6 +31,11 @@ def duration(value_us: float) -> str:
     return f"{number(value_us)} us"
 
 
+def mebibytes(value: float) -> str:
+    """Return a size given in MiB."""
+    return f"{number(value)} MiB"
+
+
 def percent(share: float) -> str:
     """Return a share of 1 as a whole percentage."""
     return f"{share:.0%}"
