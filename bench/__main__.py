@@ -8,7 +8,7 @@ from bench.gate_selftest import RecordingError
 from bench.placement import PlacementError
 from bench.precision import QuantityError
 from bench.scenarios import UnknownNameError
-from bench.verbs import baseline, gate, gate_selftest, instrument, lists, runs
+from bench.verbs import baseline, gate, gate_selftest, history, instrument, lists, runs
 from bench.verbs.common import INTERRUPTED, NO_BASELINE, TROUBLE, USAGE, app, fail
 from bench.worktree import NoBaselineError, RevisionError
 from clients.generator import GeneratorError
@@ -17,7 +17,7 @@ from reports.proof_text import MarkerError
 from reports.store import StoreError
 from servers.catalog import UnknownModel
 
-VERBS = (runs, gate, baseline, gate_selftest, instrument, lists)
+VERBS = (runs, gate, baseline, gate_selftest, history, instrument, lists)
 """The modules that hold them: a verb is known once its module has been imported."""
 
 

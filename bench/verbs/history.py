@@ -1,0 +1,113 @@
+"""The verbs of the history: history, history add."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench.scenarios import UnknownNameError
+from bench.verbs.common import RESULTS, AsJson, Results, app, examples, named
+from reports.history import METRICS, Trend, append, entry_of, read, trends
+from reports.history_text import history_table
+from reports.store import Store, disk_errors
+
+DEFAULT = Path("reports/history.jsonl")
+HistoryFile = Annotated[
+    Path, typer.Option("--history", metavar="FILE", help="The history; made to be committed.")
+]
+
+histories = typer.Typer(help="How figures moved from run to run.")
+app.add_typer(histories, name="history")
+
+
+@histories.callback(
+    invoke_without_command=True,
+    epilog=examples("history add", "history --metric cpu,p99 --models thread"),
+)
+def history(
+    context: typer.Context,
+    metric: Annotated[
+        str, typer.Option(metavar="A,B", help=f"Of {', '.join(METRICS)}.")
+    ] = "cpu,throughput",
+    models: Annotated[str, typer.Option(metavar="A,B", help="Only these; empty: all.")] = "",
+    scenarios: Annotated[str, typer.Option(metavar="A,B", help="Only these; empty: all.")] = "",
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="For the charts; empty: beside the history.")
+    ] = None,
+    as_json: AsJson = False,
+    file: HistoryFile = DEFAULT,
+) -> None:
+    """Print and draw the trend of each model, with gaps where the machine changed."""
+    if context.invoked_subcommand:
+        return
+    found = trends(read(file), named(metric, _metric), named(models, str), named(scenarios, str))
+    if as_json:
+        print(json.dumps([_json(trend) for trend in found], indent=2))
+        return
+    Console().print(history_table(found))
+    for path in _draw(found, output or file.parent):
+        Console().print(f"chart: {path}", markup=False, soft_wrap=True)
+
+
+def _metric(name: str) -> str:
+    if name not in METRICS:
+        raise UnknownNameError("metric", name, METRICS)
+    return name
+
+
+def _json(trend: Trend) -> dict[str, object]:
+    return {
+        **{name: getattr(trend, name) for name in ("metric", "scenario", "level", "model")},
+        "segments": [
+            [
+                {"run": p.entry.run, "started": p.entry.started, "commit": p.entry.commit,
+                 "value": p.value, "low": p.low, "high": p.high}
+                for p in segment
+            ]
+            for segment in trend.segments
+        ],
+        "change_points": [
+            {"run": c.point.entry.run, "commit": c.point.entry.commit, "share": c.share, "p": c.p}
+            for c in trend.changes()
+        ],
+    }  # fmt: skip
+
+
+def _draw(found: list[Trend], folder: Path) -> list[Path]:
+    """Draw a chart of each load, as PNG and SVG; return where."""
+    from matplotlib import rc_context
+
+    from reports.chart_history import history_chart
+    from reports.charts import slug
+    from reports.style import RC, render
+
+    paths = []
+    loads = sorted(found, key=lambda trend: (trend.scenario, trend.level))
+    for (scenario, level), group in groupby(loads, lambda trend: (trend.scenario, trend.level)):
+        name = slug("history", scenario, level)
+        with rc_context(RC):
+            images = render(history_chart(list(group)), name)
+        for kind, image in images.items():
+            paths.append(folder / f"{name}.{kind}")
+            with disk_errors(f"write {paths[-1]}"):
+                folder.mkdir(parents=True, exist_ok=True)
+                paths[-1].write_bytes(image)
+    return paths
+
+
+@histories.command(epilog=examples("history add", "history add 20261123T181500Z-standard"))
+def add(
+    run_id: Annotated[str | None, typer.Argument(help="Which run; the newest if none.")] = None,
+    file: HistoryFile = DEFAULT,
+    results: Results = RESULTS,
+) -> None:
+    """Add a stored run to the history."""
+    record, samples = Store(results).open(run_id).read()
+    entry = entry_of(record, samples)
+    append(file, entry)
+    print(f"{record.id}: {len(entry.cells)} cells added to {file}")
