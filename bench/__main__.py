@@ -8,16 +8,26 @@ from bench.gate_selftest import RecordingError
 from bench.placement import PlacementError
 from bench.precision import QuantityError
 from bench.scenarios import UnknownNameError
-from bench.verbs import baseline, gate, gate_selftest, history, instrument, lists, runs
+from bench.verbs import (
+    baseline,
+    compare,
+    gate,
+    gate_selftest,
+    history,
+    instrument,
+    lists,
+    runs,
+)
 from bench.verbs.common import INTERRUPTED, NO_BASELINE, TROUBLE, USAGE, app, fail
 from bench.worktree import NoBaselineError, RevisionError
 from clients.generator import GeneratorError
 from reports.allowances import AllowanceError
+from reports.foreign import UnreadableError
 from reports.proof_text import MarkerError
 from reports.store import StoreError
 from servers.catalog import UnknownModel
 
-VERBS = (runs, gate, baseline, gate_selftest, history, instrument, lists)
+VERBS = (runs, compare, gate, baseline, gate_selftest, history, instrument, lists)
 """The modules that hold them: a verb is known once its module has been imported."""
 
 
@@ -32,6 +42,7 @@ USERS_ERRORS = (
     RevisionError,
     UnknownModel,
     UnknownNameError,
+    UnreadableError,
 )
 """What a user asked for and cannot have; each has a sentence that says why."""
 

@@ -137,7 +137,13 @@ def experiments(results: Results = RESULTS) -> None:
     # A process of its own: pytest rewrites imports, and its plug-ins would stay loaded here.
     pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXPERIMENTS)]
     code = subprocess.run(
-        [*pytest, "--benchmark-enable", f"--benchmark-json={figures.resolve()}"], check=False
+        [
+            *pytest,
+            "--benchmark-enable",
+            f"--benchmark-json={figures.resolve()}",
+            f"--run-id={folder.path.name}",
+        ],
+        check=False,
     ).returncode
     if code:
         raise typer.Exit(TROUBLE)
