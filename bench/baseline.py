@@ -60,19 +60,21 @@ def path_of(name: str, folder: Path = FOLDER) -> Path:
 
 
 def names(folder: Path = FOLDER) -> list[str]:
-    """Return the names of all stored baselines."""
-    return sorted(path.stem for path in folder.glob("*.jsonl"))
+    """Return the names of all stored baselines, those that a full disk left empty aside."""
+    return sorted(path.stem for path in folder.glob("*.jsonl") if path.stat().st_size)
 
 
 def read(name: str, folder: Path = FOLDER) -> list[BaselineRun]:
     """Return a baseline's runs; NoBaselineError when there is none, StoreError when unreadable."""
     path = path_of(name, folder)
-    if not path.exists():
+    lines = []
+    if path.exists():
+        with disk_errors(f"read {path}"):
+            lines = path.read_text(encoding="utf-8").splitlines()
+    if not lines:
         near = difflib.get_close_matches(name, names(folder), n=1, cutoff=0.3)
         hint = f"did you mean {near[0]!r}?" if near else f"`baseline save {name}` makes one"
         raise NoBaselineError(f"there is no baseline {name!r}: {hint}")
-    with disk_errors(f"read {path}"):
-        lines = path.read_text(encoding="utf-8").splitlines()
     try:
         return [BaselineRun.from_json(json.loads(line)) for line in lines]
     except (ValueError, RecordError) as error:
@@ -92,12 +94,11 @@ def save(
 ) -> Path:
     """Make `runs` runs and add each, once it is whole, to a baseline; return its file."""
     path = path_of(name, folder)
-    if path.exists():
-        kept = read(name, folder)[-1]
-        if reasons := _reasons(kept, _placement(scenarios)):
-            raise DifferentMachineError(
-                f"the baseline {name!r} is of another machine: {'; '.join(reasons)}"
-            )
+    kept = read(name, folder) if name in names(folder) else []
+    if reasons := _reasons(kept, scenarios):
+        raise DifferentMachineError(
+            f"the baseline {name!r} was made under other conditions: {'; '.join(reasons)}"
+        )
     with disk_errors(f"make the folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
     for number in range(runs):
@@ -128,14 +129,18 @@ def judge(
     """Make one run now and judge it by the runs of a baseline."""
     baseline = read(name, folder)
     began, started = datetime.now(UTC), time.monotonic()
-    last, placement = baseline[-1], _placement(scenarios)
+    last = baseline[-1]
     asked = [f"{model.name}/{scenario.name}" for scenario in scenarios for model in models]
     said(f"{len(baseline)} runs in the baseline {name!r}; {ADVICE}")
-    if reasons := _reasons(last, placement):
+    if reasons := _reasons(baseline, scenarios):
         verdicts = open_verdicts(asked, baseline, "; ".join(reasons))
         remarks = []
     else:
-        shape = dataclasses.replace(rules.shape, slices=int(last.shape["slices"]))
+        shape = dataclasses.replace(
+            rules.shape,
+            slices=int(last.shape["slices"]),
+            slice_seconds=last.shape["slice_seconds"],
+        )
         run = measure(models, scenarios, rules.seed, shape)
         limits = {scenario.name: rules.limits_of(scenario.name) for scenario in scenarios}
         verdicts = judge_run(baseline, run, limits)
@@ -145,7 +150,7 @@ def judge(
         head=f"the working tree ({fingerprint()['commit']})",
         started=began.isoformat(timespec="seconds"),
         seconds=time.monotonic() - started,
-        placement=placement,
+        placement=_placement(scenarios),
         method=(
             f"one run of {BLOCKS} blocks against {len(baseline)} stored runs, which are K here, and"
             " the noise is between them"
@@ -161,14 +166,19 @@ def _placement(scenarios: Sequence[Scenario]) -> str:
     return ", ".join(dict.fromkeys(scenario.placement for scenario in scenarios))
 
 
-def _reasons(kept: BaselineRun, placement: str) -> list[str]:
-    """Return why a run made now cannot be held against a stored one."""
-    found = differences(kept.machine, fingerprint())
-    if kept.reference != reference_load.VERSION:
-        found.append(f"reference workload: {kept.reference} and {reference_load.VERSION}")
-    if kept.placement != placement:
-        found.append(f"placement: {kept.placement} and {placement}")
-    return found
+def _reasons(kept: Sequence[BaselineRun], scenarios: Sequence[Scenario]) -> list[str]:
+    """Return why runs made now cannot be held against the stored ones."""
+    if not kept:
+        return []
+    found = differences(kept[-1].machine, fingerprint())
+    if kept[-1].reference != reference_load.VERSION:
+        found.append(f"reference workload: {kept[-1].reference} and {reference_load.VERSION}")
+    then = {name: level for run in kept for name, level in run.levels.items()}
+    return found + [
+        f"{scenario.name}: {then[scenario.name]} and {scenario.level}"
+        for scenario in scenarios
+        if then.get(scenario.name, scenario.level) != scenario.level
+    ]
 
 
 def measure(
@@ -228,7 +238,8 @@ def reference_us() -> float:
     """Return the CPU us of a round of the reference workload, on the server's CPU."""
     with pinned(place("same", allowed_cpus()).server):
         done = subprocess.run(
-            [sys.executable, "-S", reference_load.__file__],
+            # -I: neither the environment nor our own folder has a say in what it imports.
+            [sys.executable, "-I", "-S", reference_load.__file__],
             capture_output=True,
             text=True,
             check=True,

@@ -55,7 +55,7 @@ class BaselineRun(Record):
     shape: dict[str, float]  # blocks of a run, slices of a block and their seconds
     seed: int  # of the orders
     reference_us: list[float]  # CPU us per round, before each block
-    levels: dict[str, str]  # the load in words, by scenario
+    levels: dict[str, str]  # the load and its placement in words, by scenario
     figures: dict[str, dict[str, float]]  # by cell, then by metric in its unit
     errors: dict[str, dict[str, int]] = field(default_factory=dict)  # by cell, then by kind
     failures: dict[str, str] = field(default_factory=dict)  # by cell: why it has no figures
