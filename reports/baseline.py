@@ -12,7 +12,8 @@ Adjustment
     machine in full has beta 1 as well.
     Where beta's 95% interval holds both 0 (not at all) and 1 (in full) it tells nothing: beta is
     not to be known, nothing is adjusted, and a machine now slower or faster than its runs were
-    leaves the verdict open.
+    leaves the verdict open. Memory is not adjusted: how fast a CPU is does not explain it, and
+    what a few runs seem to say is chance.
 Prediction
     Of one further run: mean +- t s sqrt(1 + 1/n), n - 1 degrees of freedom (Hahn and Meeker,
     Statistical Intervals, 1991, 4.7); with a fitted beta that of a regression, n - 2 degrees and
@@ -41,6 +42,8 @@ from reports.record import Record
 
 LEAST_RUNS = 4
 """Three leave a regression one degree of freedom, and then nothing is beyond its interval."""
+UNRELATED = ("pss",)
+"""Metrics that the speed of the machine has nothing to do with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,8 +232,8 @@ def _judge_metric(
         few = f"the baseline has {len(having)} of the {LEAST_RUNS} runs that it needs"
         return dataclasses.replace(blank, reason=few)
     found = fit_of(metric, cell, having)
-    effect = Prediction.of(found, logarithm(metric, cell, new), new.log_r)
-    outcome, reason = _outcome(metric, limit, found, effect, new.log_r)
+    effect = Prediction.of(found, logarithm(metric, cell, new), _log_r(metric, new))
+    outcome, reason = _outcome(metric, limit, found, effect, _log_r(metric, new))
     return dataclasses.replace(
         blank,
         outcome=outcome,
@@ -268,7 +271,13 @@ def _turned(metric: GateMetric, logarithm: float) -> float:
 
 def fit_of(metric: GateMetric, cell: str, runs: Sequence[BaselineRun]) -> Fit:
     """Fit the runs' figures of a cell."""
-    return fit([logarithm(metric, cell, run) for run in runs], [run.log_r for run in runs])
+    log_y = [logarithm(metric, cell, run) for run in runs]
+    return fit(log_y, [_log_r(metric, run) for run in runs])
+
+
+def _log_r(metric: GateMetric, run: BaselineRun) -> float:
+    """Return the run's ln r, and the same of all runs where that is not to matter."""
+    return 0.0 if metric.name in UNRELATED else run.log_r
 
 
 def change_of_machine(log_ratio: float) -> str:
@@ -295,22 +304,23 @@ def open_verdicts(
 
 
 def notes(baseline: Sequence[BaselineRun], new: BaselineRun, metrics: Iterable[str]) -> list[str]:
-    """Return what a reader must know of the machine and of beta: a sentence per metric."""
+    """Return what a reader must know of the machine and of beta, in sentences."""
     r0 = float(np.mean([run.log_r for run in baseline]))
-    sentences = [
-        f"a round of the reference workload took {math.exp(new.log_r):.2f} us of CPU,"
-        f" {math.exp(r0):.2f} us in the baseline's {len(baseline)} runs:"
-        f" the machine is {change_of_machine(new.log_r - r0)}"
-    ]
-    for name in metrics:
+    titles: dict[str, list[str]] = {}
+    for metric in (METRICS[name] for name in metrics if name not in UNRELATED):
         fits = [
-            fit_of(METRICS[name], cell, having)
+            fit_of(metric, cell, having)
             for cell in new.figures
             if len(having := [run for run in baseline if cell in run.figures]) >= LEAST_RUNS
         ]
         if fits:
-            sentences.append(f"{METRICS[name].title}: {_said(fits)}")
-    return sentences
+            titles.setdefault(_said(fits), []).append(metric.title)
+    return [
+        f"a round of the reference workload took {math.exp(new.log_r):.2f} us of CPU,"
+        f" {math.exp(r0):.2f} us in the baseline's {len(baseline)} runs:"
+        f" the machine is {change_of_machine(new.log_r - r0)}",
+        *(f"{', '.join(names)}: {said}" for said, names in titles.items()),
+    ]
 
 
 def _said(fits: Sequence[Fit]) -> str:
