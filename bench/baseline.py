@@ -28,6 +28,7 @@ from bench.machine import fingerprint
 from bench.pairs import Shape, Side, SideBySide, SideFailed
 from bench.placement import allowed_cpus, pinned, place
 from bench.plan import Cell, cells
+from bench.run import interruptible
 from bench.scenarios import Scenario
 from bench.worktree import NoBaselineError
 from reports.baseline import BaselineRun, judge_run, notes, open_verdicts
@@ -141,7 +142,8 @@ def judge(
             slices=int(last.shape["slices"]),
             slice_seconds=last.shape["slice_seconds"],
         )
-        run = measure(models, scenarios, rules.seed, shape)
+        with interruptible():
+            run = measure(models, scenarios, rules.seed, shape)
         limits = {scenario.name: rules.limits_of(scenario.name) for scenario in scenarios}
         verdicts = judge_run(baseline, run, limits)
         remarks = notes(baseline, run, next(iter(limits.values())))

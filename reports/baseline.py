@@ -10,9 +10,9 @@ Adjustment
     of r makes beta smaller than that of a perfect r would be, and rightly: the new run's r has
     the same noise. Logarithms are turned so that above 0 is worse; a throughput that follows the
     machine in full has beta 1 as well.
-    Where beta's 95% interval holds both 0 (not at all) and 1 (in full) it tells nothing: beta is
-    not to be known, nothing is adjusted, and a machine now slower or faster than its runs were
-    leaves the verdict open. Memory is not adjusted: how fast a CPU is does not explain it, and
+    Where beta's 95% interval is wider than from 0 (not at all) to 1 (in full) it tells nothing:
+    beta is not to be known, nothing is adjusted, and a machine now slower or faster than its runs
+    were leaves the verdict open. Memory is not adjusted: how fast a CPU is does not explain it, and
     what a few runs seem to say is chance.
 Prediction
     Of one further run: mean +- t s sqrt(1 + 1/n), n - 1 degrees of freedom (Hahn and Meeker,
@@ -159,8 +159,7 @@ def fit(log_y: Sequence[float], log_r: Sequence[float]) -> Fit:
     off = y - mean - beta * moved
     noise = math.sqrt(float(off @ off) / (runs - 2))
     beta_error = noise / math.sqrt(sxx)
-    reach = quantile(runs - 2) * beta_error
-    if beta - reach <= 0 and beta + reach >= 1:
+    if 2 * quantile(runs - 2) * beta_error > 1:
         return flat._replace(beta_error=beta_error)
     return Fit(runs, mean, noise, runs - 2, beta, beta_error, log_r0, sxx)
 
