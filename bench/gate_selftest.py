@@ -27,7 +27,7 @@ from bench.pairs import SideBySide
 from bench.placement import allowed_cpus, place
 from bench.plan import Cell, cells
 from reports.gate import LIMITS, METRICS, Pair, judge
-from reports.proof import CERTAIN, Live, aims, prove
+from reports.proof import CERTAIN, RESAMPLES, Live, aims, prove
 from reports.proof_text import Proof
 from servers.catalog import MODELS, Model
 
@@ -170,7 +170,9 @@ class RecordingError(ValueError):
     """A folder that holds no recording; the message is a sentence."""
 
 
-def prove_recording(folder: Path, *, block: int, most_blocks: int) -> Proof:
+def prove_recording(
+    folder: Path, *, block: int, most_blocks: int, resamples: int = RESAMPLES
+) -> Proof:
     """Judge a recorded folder; RecordingError when there is nothing in it."""
     pairs_file, verdicts_file = folder / PAIRS_FILE, folder / VERDICTS_FILE
     if not pairs_file.exists():
@@ -187,6 +189,7 @@ def prove_recording(folder: Path, *, block: int, most_blocks: int) -> Proof:
             limits=LIMITS,
             block=block,
             most_blocks=most_blocks,
+            resamples=resamples,
         )
         for name in CASES
         if name in recorded and name not in CERTAIN
