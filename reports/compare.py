@@ -34,13 +34,20 @@ class Logs(NamedTuple):
     @classmethod
     def of(cls, values: Sequence[float]) -> Logs:
         """Take the logarithms of values above 0; ValueError when one is not."""
+        if not all(0 < value < math.inf for value in values):
+            raise ValueError("a value is not above 0")
         logs = [math.log(value) for value in values]
         spread = float(np.var(logs, ddof=1)) if len(logs) > 1 else 0.0
         return cls(float(np.mean(logs)), spread, len(logs))
 
     @classmethod
     def of_summary(cls, mean: float, deviation: float, count: int) -> Logs:
-        """Take a mean and a standard deviation: to first order, var(log x) = var(x) / mean²."""
+        """Take a mean and a standard deviation: to first order, var(log x) = var(x) / mean².
+
+        ValueError when the mean is not above 0.
+        """
+        if not 0 < mean < math.inf:
+            raise ValueError("a mean is not above 0")
         return cls(math.log(mean), (deviation / mean) ** 2, count)
 
 
@@ -112,8 +119,12 @@ class Comparison(NamedTuple):
 
 
 def compare(a: Results, b: Results) -> list[Comparison]:
-    """Return what both sides have, in the order of A."""
-    return [_compare(name, a.series[name], b.series[name]) for name in a.series if name in b.series]
+    """Return what both sides have in the same unit, in the order of A."""
+    return [
+        _compare(name, one, b.series[name])
+        for name, one in a.series.items()
+        if name in b.series and one.unit == b.series[name].unit
+    ]
 
 
 def _compare(name: str, a: Series, b: Series) -> Comparison:
@@ -147,15 +158,27 @@ def only_on_one_side(a: Results, b: Results) -> list[str]:
         f"only {one.label} has {name}"
         for one, other in pairs
         for name in one.series
-        if name not in other.series and name not in other.troubles
+        if name not in other.series and not _explained(name, other)
     ]
+
+
+def _explained(name: str, side: Results) -> bool:
+    """Return whether a trouble says why the figure is not there: its own or that of its cell."""
+    return any(name == trouble or name.startswith(f"{trouble}/") for trouble in side.troubles)
 
 
 def warnings(a: Results, b: Results) -> list[str]:
     """Return what must be known before the figures are believed."""
     said = []
-    if a.machine and b.machine and (found := differences(a.machine, b.machine)):
+    # What only one format records says nothing about the other's machine.
+    both = a.machine.keys() & b.machine.keys()
+    if found := differences(*({name: side.machine[name] for name in both} for side in (a, b))):
         said.append(f"another machine: {'; '.join(found)}")
+    said += [
+        f"{name} is in {one.unit} and in {b.series[name].unit}: not compared"
+        for name, one in a.series.items()
+        if name in b.series and one.unit != b.series[name].unit
+    ]
     if a.within_process or b.within_process:
         said.append(
             "rounds of one process: the intervals do not cover what differs between processes"

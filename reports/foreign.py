@@ -8,6 +8,7 @@ that of the file.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from reports.cells import workloads_of
 from reports.compare import Logs, Results, Series
 from reports.history import METRICS
-from reports.record import Run, Sample
+from reports.record import RecordError, Run, Sample
 
 
 class UnreadableError(ValueError):
@@ -48,6 +49,12 @@ def _pytest_benchmark(label: str, values: Mapping[str, Any]) -> Results:
         name = row["name"] if names.count(row["name"]) == 1 else row["fullname"]
         series[name] = Series(unit="s", logs=logs)
     machine = values.get("machine_info", {})
+    if "python_implementation" in machine:  # the plug-in's own; our experiments store ours
+        machine = {
+            "cpu": machine.get("cpu", {}).get("brand_raw", "unknown"),
+            "kernel": f"{machine['system']} {machine['release']} {machine['machine']}",
+            "python": f"{machine['python_implementation']} {machine['python_version']}",
+        }
     return Results(label=label, machine=machine, series=series, within_process=True)
 
 
@@ -59,10 +66,39 @@ def _pyperf(label: str, values: Mapping[str, Any]) -> Results:
         name = metadata.get("name", "benchmark")
         means = [float(np.mean(run["values"])) for run in row["runs"] if run.get("values")]
         if means:
-            series[name] = Series(unit=metadata.get("unit", "second"), logs=Logs.of(means))
+            unit = metadata.get("unit", "second")
+            series[name] = Series(unit="s" if unit == "second" else unit, logs=Logs.of(means))
         else:
             troubles[name] = "no run has a value"
-    return Results(label=label, machine={}, series=series, troubles=troubles)
+    # One benchmark's metadata has what all have in common when the file has no other.
+    machine = _pyperf_machine({**values["benchmarks"][0].get("metadata", {}), **shared})
+    return Results(label=label, machine=machine, series=series, troubles=troubles)
+
+
+def _pyperf_machine(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return what pyperf's metadata has of a fingerprint, written as bench.machine does."""
+    machine = {}
+    if "cpu_model_name" in metadata:
+        machine["cpu"] = metadata["cpu_model_name"]
+    if "platform" in metadata:  # Linux-6.1.0-28-amd64-x86_64-with-glibc2.36
+        system, _, release = metadata["platform"].partition("-with-")[0].partition("-")
+        machine["kernel"] = " ".join([system, *release.rsplit("-", 1)])
+    if "python_version" in metadata:  # 3.11.2 (64-bit)
+        name = metadata.get("python_implementation", "cpython")
+        version = metadata["python_version"].split()[0]
+        machine["python"] = f"{'CPython' if name == 'cpython' else name} {version}"
+    return machine
+
+
+def run_of(label: str, text: str) -> tuple[Run, list[Sample]]:
+    """Return a run of ours from the lines of its file; UnreadableError when they are none."""
+    try:
+        first, *others = map(json.loads, text.splitlines())
+        return Run.from_json(first), [Sample.from_json(values) for values in others]
+    except (ValueError, AttributeError, RecordError) as error:
+        raise UnreadableError(
+            f"{label} is no result of ours, of pytest-benchmark or of pyperf: {error}"
+        ) from error
 
 
 def results_of_run(
@@ -80,6 +116,8 @@ def results_of_run(
         for cell in workload.cells:
             name = f"{cell.model}/{load}"
             wrong = [kind for kind, count in cell.errors.items() if count and kind != "unfinished"]
+            if not all(trial.sample.requests for trial in cell.trials):
+                wrong.append("a trial without an answer")
             if cell.failures or wrong:
                 troubles[name] = ", ".join(
                     [*(each.splitlines()[0] for each in cell.failures), *wrong]
@@ -87,6 +125,9 @@ def results_of_run(
                 continue
             for metric in metrics:
                 row = METRICS[metric]
+                if row.name in cell.figures and cell.figures[row.name].at_least:
+                    troubles[f"{name}/{metric}"] = "a lower bound: unanswered requests reach it"
+                    continue
                 values = [value for value in cell.by_block(row).values() if value > 0]
                 if values:
                     series[f"{name}/{metric}"] = Series(

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from bench import meter
+from reports.record import SCHEMA
 from reports.store import Store
 from servers.catalog import MODELS
 
@@ -265,9 +266,14 @@ def server_of(conductor: int) -> int:
 def test_the_experiments_join_the_newest_run(results: Path) -> None:
     done = bench("experiments", "--results", str(results))
     assert done.returncode == 0, done.stdout + done.stderr
-    figures = json.loads((Store(results).open().path / "experiments.json").read_text())
-    names = [benchmark["name"] for benchmark in figures["benchmarks"]]
-    assert len(names) == 2 * len(MODELS)
-    assert all(benchmark["stats"]["rounds"] >= 30 for benchmark in figures["benchmarks"])
+    folder = Store(results).open()
+    figures = json.loads((folder.path / "experiments.json").read_text())
+    rows = figures["benchmarks"]
+    assert len({row["name"] for row in rows}) == len(rows) == 3 * len(MODELS)
+    starts = [row for row in rows if "first_answer" in row["name"]]
+    assert {row["stats"]["rounds"] for row in starts} == {5}
+    assert all(row["stats"]["rounds"] >= 30 for row in rows if row not in starts)
+    labels = {"run": folder.path.name, "schema": SCHEMA}
+    assert all(row["extra_info"] == {**labels, "model": row["param"]} for row in rows)
     assert "cpu" in figures["machine_info"]
     assert "node" not in figures["machine_info"]

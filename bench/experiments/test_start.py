@@ -15,7 +15,7 @@ from bench.launch import Server
 from bench.placement import allowed_cpus
 from servers.catalog import MODELS, Model
 
-ROUNDS = 10
+ROUNDS = 5
 
 
 @pytest.mark.benchmark(group="start of the process to the first answer")

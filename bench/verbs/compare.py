@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich import box
@@ -27,9 +27,9 @@ from reports.compare import (
     only_on_one_side,
     warnings,
 )
-from reports.foreign import UnreadableError, results_of_json, results_of_run
+from reports.foreign import UnreadableError, results_of_json, results_of_run, run_of
 from reports.history import METRICS
-from reports.store import FILE, RunFolder, Store, disk_errors
+from reports.store import FILE, RunFolder, Store
 from reports.units import duration, number
 
 STYLES = {Answer.WORSE: "bold red", Answer.BETTER: "green", Answer.TOO_FEW: "yellow"}
@@ -90,7 +90,7 @@ def _load(name: str, metrics: Sequence[str], store: Store) -> Results:
     """Return what a user named; StoreError or UnreadableError when it holds no results."""
     path = Path(name)
     if path.is_file() and path.name != FILE:
-        return results_of_json(name, _json(path))
+        return _of_file(name, path, metrics)
     if path.is_file():
         folder = RunFolder(path.parent)
     elif (path / FILE).is_file():
@@ -101,13 +101,17 @@ def _load(name: str, metrics: Sequence[str], store: Store) -> Results:
     return results_of_run(name, run, samples, metrics)
 
 
-def _json(path: Path) -> Any:
-    with disk_errors(f"read {path}"):
-        text = path.read_bytes()
+def _of_file(name: str, path: Path, metrics: Sequence[str]) -> Results:
+    """Return what a file holds, whatever its name: one JSON document, or the lines of a run."""
     try:
-        return json.loads(text)
-    except ValueError as error:
-        raise UnreadableError(f"{path} is no JSON: {error}") from error
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnreadableError(f"{path} cannot be read: {error}") from error
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return results_of_run(name, *run_of(name, text), metrics)
+    return results_of_json(name, values)
 
 
 def _table(compared: Sequence[Comparison]) -> Table:
@@ -123,12 +127,11 @@ def _table(compared: Sequence[Comparison]) -> Table:
             _write(each.a),
             _write(each.b),
             f"{each.ratio:.3f}",
-            f"{each.low:.2f} {each.high:.2f}" if known else "",
+            f"{each.low:.3f} {each.high:.3f}" if known else "",
             Text(str(each.answer), STYLES.get(each.answer, "")),
         )
     return table
 
 
 def _write(series: Series) -> str:
-    seconds = series.unit in {"s", "second"}
-    return duration(series.value * 1e6) if seconds else number(series.value)
+    return duration(series.value * 1e6) if series.unit == "s" else number(series.value)
