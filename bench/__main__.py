@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.baseline import DifferentMachineError
+from bench.baseline import BaselineNameError, DifferentMachineError, RunFailedError
 from bench.gate_config import ConfigError
 from bench.gate_selftest import RecordingError
 from bench.placement import PlacementError
@@ -33,6 +33,7 @@ VERBS = (runs, compare, gate, baseline, gate_selftest, history, instrument, list
 
 USERS_ERRORS = (
     AllowanceError,
+    BaselineNameError,
     ConfigError,
     DifferentMachineError,
     MarkerError,
@@ -57,6 +58,8 @@ def main() -> None:
         fail(str(error), NO_BASELINE)
     except KeyboardInterrupt:
         fail("interrupted before there was anything to keep", INTERRUPTED)
+    except RunFailedError as error:
+        fail(str(error), TROUBLE)
     except GeneratorError as error:
         fail(f"the load generator failed: {error}", TROUBLE)
     except StoreError as error:

@@ -53,10 +53,18 @@ class DifferentMachineError(ValueError):
     """A run that cannot join a baseline; the message is a sentence."""
 
 
+class BaselineNameError(ValueError):
+    """A name that cannot be one; the message is a sentence."""
+
+
+class RunFailedError(RuntimeError):
+    """A run that is not whole, and is not kept; the message says which part failed."""
+
+
 def path_of(name: str, folder: Path = FOLDER) -> Path:
     """Return where a baseline is kept; a name is one component of a path."""
     if not name or name != Path(name).name or name.startswith("."):
-        raise NoBaselineError(f"{name!r} cannot be the name of a baseline")
+        raise BaselineNameError(f"{name!r} cannot be the name of a baseline")
     return folder / f"{name}.jsonl"
 
 
@@ -105,8 +113,9 @@ def save(
     for number in range(runs):
         started = time.monotonic()
         run = measure(models, scenarios, seed + number, shape)
-        for cell, failure in run.failures.items():
-            said(f"{cell} failed: {failure}")
+        if run.failures:
+            cell, failure = next(iter(run.failures.items()))
+            raise RunFailedError(f"{cell} failed, so this run is not stored: {failure}")
         line = json.dumps(run.to_json(), allow_nan=False, separators=(",", ":")) + "\n"
         with disk_errors(f"store a run in {path}"):
             append_whole(path, line.encode())
@@ -244,6 +253,9 @@ def reference_us() -> float:
             [sys.executable, "-I", "-S", reference_load.__file__],
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
         )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise RunFailedError(f"the reference workload failed: {last}")
     return float(done.stdout)

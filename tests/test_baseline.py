@@ -16,10 +16,10 @@ import pytest
 import bench.baseline
 from bench import reference_load
 from bench.__main__ import main
-from bench.baseline import ADVICE, DifferentMachineError, judge, names, read, save
+from bench.baseline import ADVICE, DifferentMachineError, RunFailedError, judge, names, read, save
 from bench.gate import ECHO_64, Rules, placed
 from bench.machine import fingerprint
-from bench.pairs import Shape
+from bench.pairs import Shape, SideFailed
 from bench.worktree import NoBaselineError
 from reports.baseline import BaselineRun, Prediction, fit, judge_run, notes
 from reports.gate import ERRORS, LIMITS, METRICS, GateReport, Outcome, Verdict
@@ -298,7 +298,7 @@ def test_a_line_that_cannot_be_read_is_said_to_be(folder: Path, line: str) -> No
     ("words", "code", "sentence"),
     [
         (["gate", "--against", "labtop"], 5, "did you mean 'laptop'?"),
-        (["gate", "--against", "../laptop"], 5, "cannot be the name"),
+        (["gate", "--against", "../laptop"], 2, "cannot be the name"),
         (["gate", "--against", "laptop", "--base", "HEAD"], 2, "one of --base REF and --against"),
         (["baseline", "save", "laptop", "--scenarios", "ecko"], 2, "echo"),
         (["baseline", "save", "laptop"], 2, "kernel: other"),
@@ -329,3 +329,15 @@ def test_the_list_has_every_baseline(
     with pytest.raises(SystemExit):
         main()
     assert "laptop  3     2026-11-24T12:00" in capfd.readouterr().out
+
+
+def test_a_run_in_which_a_server_failed_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> object:
+        raise SideFailed("head", "the server died")
+
+    monkeypatch.setattr(bench.baseline, "_one_server", failing)
+    with pytest.raises(RunFailedError, match=r"coroutine/echo failed.*the server died"):
+        save("x", [find("coroutine")], [ECHO_64], runs=1, seed=1, said=print, folder=tmp_path)
+    assert names(tmp_path) == []

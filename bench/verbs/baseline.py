@@ -14,7 +14,7 @@ from bench.gate import PLACEMENT, placed, scenario_named
 from bench.placement import PLACEMENTS
 from bench.run import interruptible
 from bench.scenarios import find_placement
-from bench.verbs.common import app, examples, named
+from bench.verbs.common import INTERRUPTED, app, examples, fail, named
 from servers.catalog import MODELS
 from servers.catalog import find as find_model
 
@@ -25,7 +25,7 @@ app.add_typer(baselines, name="baseline")
 @baselines.command("save", epilog=examples("baseline save laptop", "gate --against laptop"))
 def save_baseline(
     name: Annotated[str, typer.Argument(help="Of the baseline; a known one gets further runs.")],
-    runs: Annotated[int, typer.Option(min=1, max=1_000, help="At least 4 are needed.")] = 5,
+    runs: Annotated[int, typer.Option(min=1, max=1_000, help="At least 4 are needed.")] = 8,
     models: Annotated[str, typer.Option(metavar="A,B", help="Only these models; empty: all.")] = "",
     scenarios: Annotated[
         str, typer.Option(metavar="A,B", help="Under these loads; echo is of 64 B here.")
@@ -43,15 +43,18 @@ def save_baseline(
         for scenario in named(scenarios, scenario_named)
     ]
     lines = Console(stderr=True)
-    with interruptible():
-        path = save(
-            name,
-            named(models, find_model) or MODELS,
-            loads,
-            runs=runs,
-            seed=secrets.randbelow(2**31),
-            said=lambda line: lines.print(line, markup=False, highlight=False, soft_wrap=True),
-        )
+    try:
+        with interruptible():
+            path = save(
+                name,
+                named(models, find_model) or MODELS,
+                loads,
+                runs=runs,
+                seed=secrets.randbelow(2**31),
+                said=lambda line: lines.print(line, markup=False, highlight=False, soft_wrap=True),
+            )
+    except KeyboardInterrupt:
+        fail("interrupted; whole runs are stored, the one under way is not", INTERRUPTED)
     print(f"{len(read(name))} runs in {path}; {ADVICE}")
 
 
