@@ -34,6 +34,7 @@ from reports.units import duration, number
 
 STYLES = {Answer.WORSE: "bold red", Answer.BETTER: "green", Answer.TOO_FEW: "yellow"}
 LATEST = "latest"
+MICROSECONDS = {"s": 1e6, "us": 1.0}
 
 
 @app.command(
@@ -134,4 +135,8 @@ def _table(compared: Sequence[Comparison]) -> Table:
 
 
 def _write(series: Series) -> str:
-    return duration(series.value * 1e6) if series.unit == "s" else number(series.value)
+    if series.unit in MICROSECONDS:
+        return duration(series.value * MICROSECONDS[series.unit])
+    # "requests/s" would not fit, and the figure's name says what it is.
+    unit = f" {series.unit}" if len(series.unit) <= 4 else ""
+    return f"{number(series.value)}{unit}"
