@@ -60,7 +60,8 @@ class Proof:
             f" {machine['python']}).",
             f"A share is of {some.resamples:,} verdicts resampled from {some.pairs} live pairs of a"
             f" case, {self.block} pairs in a block; of A/A, pairs are drawn either way round. All"
-            " resamples come from these pairs, so they are no sample of other days.",
+            f" resamples come from these pairs, which make {some.pairs // self.block} blocks that"
+            " share none: a share of 0% or 100% is what these pairs say, not what another day must.",
             "Slices of one pair are not independent: the intraclass correlation of their log ratios"
             f" in {some.name} is up to {dependence[most]:.2f} ({METRICS[most].title}). The gate"
             " takes a pair as one observation; the rules that take slices are given all of them.",

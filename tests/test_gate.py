@@ -245,6 +245,7 @@ def test_a_ci_is_told_in_its_own_words(
     [
         ((), "one of --base REF and --against NAME"),
         (("--base", "HEAD", "--against", "x"), "one of --base REF and --against NAME"),
+        (("--against", "x", "--changed"), "--changed compares files"),
         (("--base", "no-such-ref"), "knows no revision 'no-such-ref'"),
         (("--base", "HEAD", "--models", "thraed"), "did you mean 'thread'"),
         (("--base", "HEAD", "--scenarios", "ecko"), "did you mean 'echo'"),

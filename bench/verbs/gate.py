@@ -20,7 +20,6 @@ from bench.gate import PAIRS, PLACEMENT, Rules, placed, scenario_named, verdicts
 from bench.gate_config import read
 from bench.launch import ROOT
 from bench.machine import fingerprint
-from bench.pairs import Shape
 from bench.placement import PLACEMENTS, allowed_cpus
 from bench.plan import cells
 from bench.run import interruptible
@@ -109,6 +108,8 @@ def gate(
     """
     if bool(base) == bool(against):
         fail("gate needs one of --base REF and --against NAME", USAGE)
+    if against and changed:
+        fail("--changed compares files, so it goes with --base REF only", USAGE)
     config = read(ROOT / "pyproject.toml")
     allowances = [*config.allowances, *map(Allowance.parse, allowed or ())]
     rules = Rules(
@@ -126,8 +127,13 @@ def gate(
     else:
         report = baseline.judge(against, asked, loads, rules, enforced=enforce, said=_say)
     report = allow(report, allowances, datetime.now(UTC).date())
-    files = (json_file, markdown_file, junit_file, benchmark_file)
-    _publish(report, dict(zip(RENDERERS, files, strict=True)))
+    files = {
+        "json": json_file,
+        "markdown": markdown_file,
+        "junit": junit_file,
+        "action_benchmark": benchmark_file,
+    }
+    _publish(report, files)
     raise typer.Exit(report.exit_code(inconclusive_passes=inconclusive is Inconclusive.PASS))
 
 
@@ -169,7 +175,7 @@ def _side_by_side(
         for model in missing
         for scenario in scenarios
     ]
-    shape: Shape = rules.shape
+    shape = rules.shape
     return GateReport(
         base=f"{base} ({commit[:12]})",
         head=f"the working tree ({fingerprint()['commit']})",
