@@ -61,7 +61,7 @@ class Proof:
             f"A share is of {some.resamples:,} verdicts resampled from {some.pairs} live pairs of a"
             f" case, {self.block} pairs in a block; of A/A, pairs are drawn either way round. All"
             f" resamples come from these pairs, which make {some.pairs // self.block} blocks that"
-            " share none: a share of 0% or 100% is what these pairs say, not what another day must.",
+            " share none: a share of 0% or 100% holds for these pairs, not for another day.",
             "Slices of one pair are not independent: the intraclass correlation of their log ratios"
             f" in {some.name} is up to {dependence[most]:.2f} ({METRICS[most].title}). The gate"
             " takes a pair as one observation; the rules that take slices are given all of them.",
