@@ -27,13 +27,14 @@ def history_chart(trends: Sequence[Trend]) -> Figure:
     metrics = list(dict.fromkeys(trend.metric for trend in trends))
     models = list(dict.fromkeys(trend.model for trend in trends))
     entries = {point.number: point.entry for trend in trends for point in trend.points}
-    first, last = entries[min(entries)], entries[max(entries)]
+    first, last = (entries[pick(entries)].started[:10] for pick in (min, max))
+    days = f"1 run, {first}" if len(entries) == 1 else f"{len(entries)} runs, {first} to {last}"
     height = TOP_INCHES + BOTTOM_INCHES + PANEL_INCHES * len(metrics)
     figure = new_figure(
         height,
         f"{trends[0].scenario}: {trends[0].level}: history",
-        f"{len(entries)} runs, {first.started[:10]} to {last.started[:10]}  ·  medians, intervals"
-        "  ·  grey line: the machine changed  ·  red: a change point, as advice",
+        f"{days}  ·  medians, intervals  ·  grey line: the machine changed"
+        "  ·  red line: a change point, as advice",
     )
     panels = figure.subplots(len(metrics), len(models), sharex=True, sharey="row", squeeze=False)
     figure.subplots_adjust(
@@ -49,6 +50,7 @@ def history_chart(trends: Sequence[Trend]) -> Figure:
     for column, model in zip(panels.T, models, strict=True):
         column[0].set_title(model, size=10, loc="left")
         column[-1].set_xlabel("run")
+        column[-1].set_xlim(min(entries) + 0.4, max(entries) + 1.6)  # runs count from 1
         column[-1].xaxis.set_major_locator(MaxNLocator(4, integer=True))
     for row, metric in zip(panels, metrics, strict=True):
         unit = METRICS[metric].unit

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +39,8 @@ LEAST_SIDE = 4
 ALPHA = 0.01
 ORDERS = 999
 SEED = 11
+SAME = 1e-9
+"""Logarithms that differ by less are one figure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +95,8 @@ class Trend:
     def moved(self) -> float | None:
         """Return the last figure against the median of its segment before it, as a share."""
         *before, last = self.segments[-1]
-        if not before:
-            return None
-        return last.value / float(np.median([point.value for point in before])) - 1
+        usual = float(np.median([point.value for point in before])) if before else 0.0
+        return last.value / usual - 1 if usual else None
 
 
 def entry_of(run: Run, samples: Sequence[Sample]) -> Entry:
@@ -120,30 +122,71 @@ def entry_of(run: Run, samples: Sequence[Sample]) -> Entry:
     )
 
 
-def read(path: Path) -> list[Entry]:
-    """Return the history, oldest run first; StoreError when there is none or it is unreadable."""
+def read(path: Path) -> tuple[list[Entry], list[str]]:
+    """Return the history, oldest run first, and what had to be left out, in sentences."""
     with disk_errors(f"read {path}"):
-        lines = path.read_text(encoding="utf-8").splitlines()
-    try:
-        entries = [Entry.from_json(json.loads(line)) for line in lines]
-    except (ValueError, RecordError) as error:
-        raise StoreError(f"{path} cannot be read: {error}") from error
-    return sorted(entries, key=lambda entry: entry.started)
+        whole, torn = _whole_lines(path) if path.exists() else (b"", b"")
+    entries = _entries(path, whole)
+    if not entries:
+        raise StoreError(f"there is no history in {path} yet; `threadmill history add` begins one")
+    return entries, [f"{path} ends in half a line; that run is left out"] if torn else []
 
 
 def append(path: Path, entry: Entry) -> None:
-    """Add a run; StoreError when the history has it."""
-    if path.exists() and any(kept.run == entry.run for kept in read(path)):
+    """Add a run; StoreError when the history has it. Half a line at the end makes room for it."""
+    with disk_errors(f"add to {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        whole, _torn = _whole_lines(path)
+    if any(kept.run == entry.run for kept in _entries(path, whole)):
         raise StoreError(f"{path} has the run {entry.run} already")
     line = json.dumps(entry.to_json(), allow_nan=False, separators=(",", ":")) + "\n"
     with disk_errors(f"add to {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.read_bytes() != whole:
+            mended = path.with_name(f".{path.name}-{os.getpid()}")
+            mended.write_bytes(whole)
+            mended.replace(path)
         append_whole(path, line.encode())
+
+
+def _whole_lines(path: Path) -> tuple[bytes, bytes]:
+    """Return all whole lines of a file, and what a crash left of one more.
+
+    A history is committed, and so may have been through an editor that drops the last newline.
+    """
+    whole, newline, last = path.read_bytes().rpartition(b"\n")
+    try:
+        json.loads(last)
+    except ValueError:
+        return whole + newline, last
+    return whole + newline + last + b"\n", b""
+
+
+def _entries(path: Path, lines: bytes) -> list[Entry]:
+    entries = []
+    for number, line in enumerate(lines.splitlines(), 1):
+        try:
+            entries.append(_entry(json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise StoreError(f"{path}, line {number} cannot be read: {error}") from error
+    return sorted(entries, key=lambda entry: entry.started)
+
+
+def _entry(values: Any) -> Entry:
+    if not isinstance(values, dict) or values.get("type") != "entry":
+        raise RecordError("it is not a record of type 'entry'")
+    entry = Entry.from_json(values)
+    for cell in entry.cells:
+        if not {"scenario", "level", "model"} <= cell.keys():
+            raise RecordError("a cell lacks its scenario, level or model")
+        for name in METRICS.keys() & cell.keys():
+            _value, _low, _high = map(float, cell[name])
+    return entry
 
 
 def trends(
     entries: Sequence[Entry],
-    metrics: Iterable[str],
+    metrics: Sequence[str],
     models: Sequence[str] = (),
     scenarios: Sequence[str] = (),
 ) -> list[Trend]:
@@ -180,22 +223,23 @@ def _segments(points: Sequence[Point], machines: Sequence[int]) -> list[list[Poi
 
 
 def change_points(segment: Sequence[Point]) -> list[Change]:
-    """Return where a segment's figure changed, oldest first."""
-    logs = np.log([point.value for point in segment])
+    """Return where a segment's figure changed, oldest first; zeros have no logarithm."""
+    known = [point for point in segment if point.value > 0]
+    logs = np.log([point.value for point in known])
     rng = np.random.default_rng(SEED)
-    return [
-        Change(segment[at], math.expm1(moved), p) for at, moved, p in sorted(_split(logs, 0, rng))
-    ]
+    return [Change(known[at], math.expm1(moved), p) for at, moved, p in _split(logs, 0, rng)]
 
 
 def _split(
     logs: npt.NDArray[np.float64], offset: int, rng: np.random.Generator
 ) -> list[tuple[int, float, float]]:
-    if len(logs) < 2 * LEAST_SIDE:
+    """Return the place, the difference of the means and the p of each change, in order."""
+    if len(logs) < 2 * LEAST_SIDE or np.ptp(logs) < SAME:
         return []
-    at, size = _largest(logs)
-    orders = [_largest(rng.permutation(logs))[1] for _ in range(ORDERS)] if size else []
-    p = (1 + sum(other >= size for other in orders)) / (1 + len(orders))
+    places, sizes = _largest(logs[np.newaxis])
+    at = int(places[0])
+    _, others = _largest(rng.permuted(np.tile(logs, (ORDERS, 1)), axis=1))
+    p = (1 + int((others >= sizes[0] * (1 - SAME)).sum())) / (1 + ORDERS)
     if p >= ALPHA:
         return []
     moved = float(logs[at:].mean() - logs[:at].mean())
@@ -206,14 +250,18 @@ def _split(
     ]
 
 
-def _largest(logs: npt.NDArray[np.float64]) -> tuple[int, float]:
-    """Return the split whose sides differ most, and by how many standard errors."""
-    count = len(logs)
+def _largest(
+    orders: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """Return for each row the split whose sides differ most, and by how many standard errors."""
+    count = orders.shape[1]
+    # Of deviations, whose squares lose no digits to the size of the figure.
+    rows = orders - orders.mean(axis=1, keepdims=True)
     at = np.arange(LEAST_SIDE, count - LEAST_SIDE + 1)
-    sums, squares = np.cumsum(logs)[at - 1], np.cumsum(logs**2)
-    left, right = sums / at, (logs.sum() - sums) / (count - at)
-    within = squares[-1] - at * left**2 - (count - at) * right**2
-    error = np.sqrt(np.maximum(within, 1e-18) / (count - 2) * (1 / at + 1 / (count - at)))
-    sizes = np.abs(left - right) / error
-    best = int(np.argmax(sizes))
-    return int(at[best]), float(sizes[best])
+    sums = np.cumsum(rows, axis=1)[:, at - 1]
+    between = sums**2 * (1 / at + 1 / (count - at))
+    # What rounding leaves of sides without any scatter is as good as none.
+    within = np.maximum((rows**2).sum(axis=1, keepdims=True) - between, SAME**2)
+    sizes = np.sqrt(between * (count - 2) / within)
+    best = sizes.argmax(axis=1)
+    return at[best], sizes.max(axis=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -16,24 +15,31 @@ from reports.units import MISSING
 BARS = "▁▂▃▄▅▆▇█"
 GAP = "┊"
 MOST_BARS = 24
-ADVICE = "Change points are advice: look at the commits around them; one run is one observation."
+ADVICE = (
+    "Change points are advice: look at the commits around them. Of 100 steady trends about one has"
+    " one by chance."
+)
+NEW_MACHINE = f"{GAP} the machine changed: compare on either side of it only."
 
 
 def history_table(trends: Sequence[Trend]) -> RenderableType:
     """Return the renderable trends; they fit 80 columns."""
     if not trends:
         return Text("The history has no such figure.")
+    groups: dict[tuple[str, str, str], list[Trend]] = {}
+    for trend in sorted(trends, key=lambda trend: list(METRICS).index(trend.metric)):
+        groups.setdefault((trend.metric, trend.scenario, trend.level), []).append(trend)
     parts: list[RenderableType] = []
-    ordered = sorted(trends, key=lambda trend: (trend.metric, trend.scenario, trend.level))
-    for (metric, scenario, level), group in groupby(
-        ordered, key=lambda trend: (trend.metric, trend.scenario, trend.level)
-    ):
-        title = Text.assemble((f"{METRICS[metric].title}, {scenario}", "bold"), f"  {level}")
-        parts += [title, _table(list(group))]
-    changed = [(trend, change) for trend in ordered for change in trend.changes()]
-    parts += [Text(_sentence(trend, change), "yellow") for trend, change in changed]
-    parts.append(Text(f"{ADVICE} {GAP} the machine changed: compare on either side of it only."))
-    return Group(*parts)
+    for (metric, scenario, level), group in groups.items():
+        row = METRICS[metric]
+        unit = "" if row.latency else f" ({row.unit})"  # durations are written with theirs
+        parts += [Text.assemble((f"{row.title}{unit}, {scenario}", "bold"), f"  {level}")]
+        parts += [_table(group)]
+        changed = [_sentence(trend, change) for trend in group for change in trend.changes()]
+        parts += [Text("\n".join(changed) + "\n", "yellow")] if changed else []
+    if any(len(trend.segments) > 1 for trend in trends):
+        parts.append(Text(NEW_MACHINE))
+    return Group(*parts, Text(ADVICE))
 
 
 def _table(trends: Sequence[Trend]) -> Table:
@@ -49,26 +55,33 @@ def _table(trends: Sequence[Trend]) -> Table:
             bars(trend),
             str(len(trend.points)),
             METRICS[trend.metric].write(trend.points[-1].value),
-            MISSING if moved is None else f"{moved:+.1%}",
+            MISSING if moved is None else signed(moved),
         )
     return table
 
 
+def signed(share: float) -> str:
+    """Return a share as a percentage with its sign; what rounds to nothing has none."""
+    words = f"{share:+.1%}"
+    return words if words.strip("+-0.%") else "0.0%"
+
+
 def bars(trend: Trend) -> str:
     """Return the last figures as bars from the least to the greatest, a gap for a new machine."""
-    values = [point.value for point in trend.points]
-    low, high = min(values), max(values)
-    spread = (high - low) or 1.0
-    drawn = GAP.join(
-        "".join(BARS[round((point.value - low) / spread * (len(BARS) - 1))] for point in segment)
-        for segment in trend.segments
+    shown = trend.points[-MOST_BARS:]
+    values = [point.value for point in shown]
+    low, spread = min(values), (max(values) - min(values)) or 1.0
+    firsts = {segment[0].number for segment in trend.segments[1:]}
+    drawn = "".join(
+        GAP * (point.number in firsts) + BARS[round((point.value - low) / spread * (len(BARS) - 1))]
+        for point in shown
     )
-    return drawn[-MOST_BARS:]
+    return drawn[-MOST_BARS:].lstrip(GAP)
 
 
 def _sentence(trend: Trend, change: Change) -> str:
     entry = change.point.entry
     return (
-        f"{trend.model}/{trend.scenario}/{trend.metric} may have changed by {change.share:+.1%}"
+        f"{trend.model} may have changed by {signed(change.share)}"
         f" with {entry.commit or 'an unknown commit'} on {entry.started[:10]} (p {change.p:.3f})"
     )

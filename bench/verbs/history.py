@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +14,9 @@ from rich.console import Console
 
 from bench.scenarios import UnknownNameError
 from bench.verbs.common import RESULTS, AsJson, Results, app, examples, named
-from reports.history import METRICS, Trend, append, entry_of, read, trends
+from reports.history import METRICS, Entry, Trend, append, entry_of, read, trends
 from reports.history_text import history_table
-from reports.store import Store, disk_errors
+from reports.store import Store, StoreError, disk_errors
 
 DEFAULT = Path("reports/history.jsonl")
 HistoryFile = Annotated[
@@ -43,9 +45,18 @@ def history(
     file: HistoryFile = DEFAULT,
 ) -> None:
     """Print and draw the trend of each model, with gaps where the machine changed."""
+    context.default_map = {"add": {"file": str(file)}}  # `history --history FILE add` means FILE
     if context.invoked_subcommand:
         return
-    found = trends(read(file), named(metric, _metric), named(models, str), named(scenarios, str))
+    entries, warnings = read(file)
+    for warning in warnings:
+        print(f"threadmill: {warning}", file=sys.stderr)
+    found = trends(
+        entries,
+        named(metric, _known("metric", METRICS)),
+        named(models, _known("model", _in_cells(entries, "model"))),
+        named(scenarios, _known("scenario", _in_cells(entries, "scenario"))),
+    )
     if as_json:
         print(json.dumps([_json(trend) for trend in found], indent=2))
         return
@@ -54,10 +65,18 @@ def history(
         Console().print(f"chart: {path}", markup=False, soft_wrap=True)
 
 
-def _metric(name: str) -> str:
-    if name not in METRICS:
-        raise UnknownNameError("metric", name, METRICS)
-    return name
+def _known(what: str, names: Mapping[str, object]) -> Callable[[str], str]:
+    def find(name: str) -> str:
+        if name not in names:
+            raise UnknownNameError(what, name, names)
+        return name
+
+    return find
+
+
+def _in_cells(entries: Sequence[Entry], field: str) -> dict[str, None]:
+    """Return the models or scenarios that the history has; the catalogue may know them no more."""
+    return dict.fromkeys(cell[field] for entry in entries for cell in entry.cells)
 
 
 def _json(trend: Trend) -> dict[str, object]:
@@ -107,7 +126,12 @@ def add(
     results: Results = RESULTS,
 ) -> None:
     """Add a stored run to the history."""
-    record, samples = Store(results).open(run_id).read()
+    folder = Store(results).open(run_id)
+    record, samples = folder.read()
+    for warning in folder.warnings:
+        print(f"threadmill: {warning}", file=sys.stderr)
     entry = entry_of(record, samples)
+    if not entry.cells:
+        raise StoreError(f"the run {record.id} has no good trial: there is nothing to add")
     append(file, entry)
-    print(f"{record.id}: {len(entry.cells)} cells added to {file}")
+    print(f"{record.id} added to {file}; cells: {len(entry.cells)}")
