@@ -33,9 +33,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr
 
-from reports.effects import ALPHA, CONFIDENCE, POWER, Effect, Limit, direction
+from reports.effects import ALPHA, CONFIDENCE, POWER, Effect, Limit, direction, t_quantile
 from reports.gate import METRICS, GateMetric, Outcome, Pair, Verdict
 from reports.gate import judge as judge_pairs
 from reports.record import Record
@@ -123,7 +123,7 @@ class Prediction(Effect):
         """Return the effect in a run whose figure is `log_y`, turned so that more is worse."""
         estimate, error = fit.adjusted(log_y, log_r) - fit.mean, fit.error(log_r)
         reach = quantile(fit.freedom) * error
-        p = 2 * float(student.sf(abs(estimate) / error, fit.freedom)) if error else 0.0
+        p = 2 * float(stdtr(fit.freedom, -abs(estimate) / error)) if error else 0.0
         bounds = estimate - reach, estimate + reach
         made = cls(estimate, *bounds, p if estimate else 1.0, fit.noise, fit.runs)
         made.freedom, made.error = fit.freedom, error
@@ -131,14 +131,14 @@ class Prediction(Effect):
 
     def smallest(self, threshold: float) -> float:
         """Return the least worsening that would be called one four times of five, as a share."""
-        power = float(student.ppf(POWER, self.freedom)) * self.error
+        power = t_quantile(POWER, self.freedom) * self.error
         told = quantile(self.freedom, 1 - ALPHA) * self.error
         return math.expm1(max(told, math.log1p(threshold)) + power)
 
 
 def quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
     """Return Student's t that both tails beyond leave `confidence` between them."""
-    return float(student.ppf((1 + confidence) / 2, freedom))
+    return t_quantile((1 + confidence) / 2, freedom)
 
 
 def fit(log_y: Sequence[float], log_r: Sequence[float]) -> Fit:

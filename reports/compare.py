@@ -16,8 +16,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
 
+from reports.effects import t_quantile
 from reports.machines import differences
 
 CONFIDENCE = 0.95
@@ -148,7 +148,7 @@ def _reach(a: Logs, b: Logs) -> float:
     freedom = error**2 / sum(
         share**2 / (each.values - 1) for share, each in zip(shares, (a, b), strict=True)
     )
-    return float(student.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(error)
+    return t_quantile((1 + CONFIDENCE) / 2, freedom) * math.sqrt(error)
 
 
 def only_on_one_side(a: Results, b: Results) -> list[str]:

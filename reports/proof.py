@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from reports.effects import Floats, Limit, effect_of, hodges_lehmann
 from reports.gate import METRICS, GateMetric, Outcome, Pair, stand
@@ -203,7 +203,7 @@ def upper_bound(alarms: int, verdicts: int) -> float:
     """
     if alarms >= verdicts:
         return 1.0
-    return float(beta.ppf(0.95, alarms + 1, verdicts - alarms))
+    return float(betaincinv(alarms + 1, verdicts - alarms, 0.95))
 
 
 class Live(NamedTuple):

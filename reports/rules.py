@@ -2,6 +2,7 @@
 
 Each is given the very slices that the gate judges, as costs (more is worse): two arrays of shape
 (pairs, slices), base and head. Where a rule has a source, its arithmetic is taken from there.
+scipy.stats takes half a second to import, so only the rules that need it do that.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from scipy.stats import mannwhitneyu, ttest_ind
 
 from reports.effects import Floats
 
@@ -39,11 +39,15 @@ def pyperf_is_worse(base: Floats, head: Floats) -> bool:
 
     pyperf 2, `pyperf._utils.is_significant`, which `pyperf compare_to` applies to all values.
     """
+    from scipy.stats import ttest_ind
+
     return bool(ttest_ind(head.ravel(), base.ravel()).pvalue < 0.05 and head.mean() > base.mean())
 
 
 def mann_whitney_is_worse(base: Floats, head: Floats) -> bool:
     """Mann-Whitney's U, one-sided at 5%, as if slices were independent."""
+    from scipy.stats import mannwhitneyu
+
     return bool(mannwhitneyu(head.ravel(), base.ravel(), alternative="greater").pvalue < 0.05)
 
 
@@ -52,6 +56,8 @@ def asv_is_worse(base: Floats, head: Floats) -> bool:
 
     asv 0.6, `asv compare --factor 1.1` with `asv_runner.statistics.is_different`.
     """
+    from scipy.stats import mannwhitneyu
+
     different = mannwhitneyu(head.ravel(), base.ravel()).pvalue < 0.002
     return bool(different and np.median(head) / np.median(base) > 1.1)
 

@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import DegenerateDataWarning, bootstrap
 
 from reports.histogram import rank
 
@@ -93,6 +92,8 @@ def interval(by_trial: Sequence[float], value: float, statistic: Statistic) -> I
     low, high = float(min(by_trial)), float(max(by_trial))
     if count < BOOTSTRAP_FROM or low == high:
         return Interval(value, low, high, range_coverage(count), count)
+    from scipy.stats import DegenerateDataWarning, bootstrap  # half a second, for few
+
     for method in ("BCa", "percentile"):
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", DegenerateDataWarning)

@@ -195,7 +195,8 @@ def answers_get(*frames: bytes, then: Callable[[socket.socket], object] = lambda
     """Return a script that answers the first request with `frames`, and then does `then`."""
 
     def script(connection: socket.socket) -> None:
-        next(requests(connection))
+        if next(requests(connection), None) is None:
+            return  # a connection that was closed before it asked for anything
         connection.sendall(b"".join(frames))
         then(connection)
 
