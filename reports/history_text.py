@@ -46,7 +46,7 @@ def _table(trends: Sequence[Trend]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("model", no_wrap=True)
     table.add_column("trend", no_wrap=True)
-    for heading in ("runs", "last", "against before"):
+    for heading in ("runs", "last", "against\nbefore"):
         table.add_column(heading, justify="right", no_wrap=True)
     for trend in trends:
         moved = trend.moved()
