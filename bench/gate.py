@@ -108,6 +108,8 @@ def verdicts(
         started = time.monotonic()
         for number in range(1, rules.pairs + 1):
             running = [case for case in pending if not case.failed]
+            if not running:
+                break
             for case in rng.sample(running, len(running)):
                 pair = case.conditions.measure(case.cell, base, head, block=block, rng=rng)
                 case.blocks[-1].append(pair)
