@@ -51,11 +51,11 @@ def history_chart(trends: Sequence[Trend]) -> Figure:
         column[0].set_title(model, size=10, loc="left")
         column[-1].set_xlabel("run")
         column[-1].set_xlim(min(entries) + 0.4, max(entries) + 1.6)  # runs count from 1
-        column[-1].xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        column[-1].xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
     for row, metric in zip(panels, metrics, strict=True):
         unit = METRICS[metric].unit
         row[0].set_ylabel(shortened(f"{METRICS[metric].title}, {unit}", 24), size=8.5)
-        row[0].set_ylim(bottom=0)
+        row[0].set_ylim(0, 1.12 * row[0].get_ylim()[1])  # room for the words of a change
         row[0].yaxis.set_major_locator(MaxNLocator(4))
         row[0].yaxis.set_major_formatter(FuncFormatter(thousands))
     return figure
@@ -76,6 +76,6 @@ def _draw(axes: Axes, trend: Trend) -> None:
         at_run = change.point.number + 1
         axes.axvline(at_run - 0.5, color=WARNING, linewidth=1)
         axes.annotate(
-            f"{change.share:+.0%}", (at_run - 0.5, 1.0), (2, -2), size=7.5, color=WARNING, va="top",
+            f"{change.share:+.1%}", (at_run - 0.5, 1.0), (2, -2), size=7.5, color=WARNING, va="top",
             xycoords=("data", "axes fraction"), textcoords="offset points",
         )  # fmt: skip

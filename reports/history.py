@@ -40,7 +40,7 @@ ALPHA = 0.01
 ORDERS = 999
 SEED = 11
 SAME = 1e-9
-"""Logarithms that differ by less are one figure."""
+"""Less than this is rounding: of a scatter, and of sizes that are equal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +234,7 @@ def _split(
     logs: npt.NDArray[np.float64], offset: int, rng: np.random.Generator
 ) -> list[tuple[int, float, float]]:
     """Return the place, the difference of the means and the p of each change, in order."""
-    if len(logs) < 2 * LEAST_SIDE or np.ptp(logs) < SAME:
+    if len(logs) < 2 * LEAST_SIDE:
         return []
     places, sizes = _largest(logs[np.newaxis])
     at = int(places[0])
@@ -260,7 +260,7 @@ def _largest(
     at = np.arange(LEAST_SIDE, count - LEAST_SIDE + 1)
     sums = np.cumsum(rows, axis=1)[:, at - 1]
     between = sums**2 * (1 / at + 1 / (count - at))
-    # What rounding leaves of sides without any scatter is as good as none.
+    # Sides without any scatter differ by as much as can be written, not by infinity.
     within = np.maximum((rows**2).sum(axis=1, keepdims=True) - between, SAME**2)
     sizes = np.sqrt(between * (count - 2) / within)
     best = sizes.argmax(axis=1)
