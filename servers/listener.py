@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 DEFAULT_BACKLOG = 1024
 GRACE_SECONDS = 1.0
 """How long the open connections and the children have to end after a signal."""
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 PULSE_SECONDS = 0.25
 """How long a signal can go unnoticed, and by how much the grace can be exceeded."""
 CHILDRENS_PULSES = 2
@@ -224,12 +225,12 @@ class Listener(socket.socket):
             start_pulse()
             (stop or self.stop)()
 
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOPPING:
             signal.signal(number, handle)
         signal.signal(signal.SIGALRM, lambda *_: self._pulse())
         # Until the threads are joined, no longer: an interpreter that is being taken down has put
-        # the default action back, and a pulse would kill it.
-        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
+        # the default actions back, and a pulse or one more SIGTERM would kill it.
+        atexit.register(ignore_signals)
         start_pulse()
 
     def stop(self) -> None:
@@ -278,6 +279,13 @@ class Listener(socket.socket):
 def start_pulse() -> None:
     """Have SIGALRM interrupt the main thread from now on; fork() does not hand this down."""
     signal.setitimer(signal.ITIMER_REAL, PULSE_SECONDS, PULSE_SECONDS)
+
+
+def ignore_signals() -> None:
+    """Let neither the pulse nor another stop end this process before it has ended by itself."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def shut(connection: socket.socket, how: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from servers.catalog import MODELS
 from servers.protocol import BYE, COMPUTE, ECHO, ERROR, UPPER, WAIT, frame
-from tests.conftest import ServerProcess, StartServer
+from tests.conftest import DEADLINE_SECONDS, ServerProcess, StartServer
 from tests.golden import EXCHANGES, Exchange
 from tests.peer import Peer
 
@@ -217,6 +217,14 @@ def test_a_stop_sent_to_the_whole_group_is_as_clean(own: ServerProcess) -> None:
         own.signal_all(signal.SIGTERM)
         assert peer.is_at_end()
         assert_ended_cleanly(own)
+
+
+def test_signals_that_keep_coming_while_it_ends_change_nothing(own: ServerProcess) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while own.process.poll() is None and time.monotonic() < deadline:
+        own.signal(signal.SIGTERM)
+        time.sleep(0.0005)
+    assert_ended_cleanly(own)
 
 
 def test_what_had_arrived_before_a_stop_is_answered(own: ServerProcess) -> None:
