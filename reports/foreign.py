@@ -123,6 +123,9 @@ def results_of_run(
                     [*(each.splitlines()[0] for each in cell.failures), *wrong]
                 )
                 continue
+            if cell.served[0] < cell.load.connections:
+                # Said, and held against B when A served them all; `serial` never does.
+                troubles[f"{name}/served"] = "not every connection was served"
             for metric in metrics:
                 row = METRICS[metric]
                 if row.name in cell.figures and cell.figures[row.name].at_least:

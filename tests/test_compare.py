@@ -300,6 +300,13 @@ def test_a_percentile_that_is_a_lower_bound_is_not_compared() -> None:
     assert "lower bound" in results.troubles["serial/wait/p99"]
 
 
+def test_connections_that_only_b_starves_make_the_comparison_invalid() -> None:
+    fed, starving = made()[1], [runs.starved(sample) for sample in made()[1]]
+    assert code(ours(starving), a=ours(fed)) == 3
+    assert code(ours(starving), a=ours(starving)) == 0
+    assert "not every connection" in ours(starving).troubles["thread/echo/served"]
+
+
 # The verb.
 
 
