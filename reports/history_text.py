@@ -17,7 +17,7 @@ GAP = "┊"
 MOST_BARS = 24
 ADVICE = (
     "Change points are advice: look at the commits around them. Of 100 steady trends about one has"
-    " one by chance."
+    " one by chance; with fewer than 10 runs on a machine none can be told."
 )
 NEW_MACHINE = f"{GAP} the machine changed: compare on either side of it only."
 
