@@ -34,8 +34,9 @@ METRICS: dict[str, Metric] = {
     "cpu": CPU,
     "pss": PSS_LOADED,
 }
-LEAST_SIDE = 4
-"""Runs on either side of a change point: with fewer a single odd run makes one."""
+LEAST_SIDE, LEAST_RUNS = 4, 10
+"""Runs on either side of a change point, with fewer a single odd run makes one; and in all, with
+fewer even the clearest step is as likely as ALPHA by chance: 2 of the 126 splits of nine."""
 ALPHA = 0.01
 ORDERS = 999
 SEED = 11
@@ -234,7 +235,7 @@ def _split(
     logs: npt.NDArray[np.float64], offset: int, rng: np.random.Generator
 ) -> list[tuple[int, float, float]]:
     """Return the place, the difference of the means and the p of each change, in order."""
-    if len(logs) < 2 * LEAST_SIDE:
+    if len(logs) < LEAST_RUNS:
         return []
     places, sizes = _largest(logs[np.newaxis])
     at = int(places[0])
