@@ -52,7 +52,7 @@ lint: setup
 	@$(PY) -m mypy
 
 clean: ## remove the environment and everything built; stored runs stay
-	rm -rf .venv build *.egg-info clients/*.c clients/*.so
+	rm -rf .venv build *.egg-info clients/engine/*.c clients/engine/*.so
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 lock: setup ## resolve the dependencies anew (names, versions and hashes; no addresses)
@@ -70,7 +70,7 @@ setup: .venv/.built
 	@$(INSTALL) --require-hashes -r requirements.lock
 	@touch $@
 
-.venv/.built: .venv/.installed pyproject.toml $(wildcard clients/*.px?)
+.venv/.built: .venv/.installed pyproject.toml $(wildcard clients/engine/*.px?)
 	@echo 'threadmill: building the load engine'
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@

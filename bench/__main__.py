@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bench.baseline import BaselineNameError, DifferentMachineError, RunFailedError
-from bench.gate_config import ConfigError
-from bench.gate_selftest import RecordingError
-from bench.placement import PlacementError
-from bench.precision import QuantityError
-from bench.scenarios import UnknownNameError
+from bench.gate.config import ConfigError
+from bench.gate.proving import RecordingError
+from bench.gate.stored import BaselineNameError, DifferentMachineError, RunFailedError
+from bench.gate.worktree import NoBaselineError, RevisionError
+from bench.measure.placement import PlacementError
+from bench.plan.precision import QuantityError
+from bench.plan.scenarios import UnknownNameError
 from bench.verbs import (
     baseline,
     compare,
@@ -19,12 +20,11 @@ from bench.verbs import (
     runs,
 )
 from bench.verbs.common import INTERRUPTED, NO_BASELINE, TROUBLE, USAGE, app, fail
-from bench.worktree import NoBaselineError, RevisionError
-from clients.generator import GeneratorError
-from reports.allowances import AllowanceError
-from reports.foreign import UnreadableError
-from reports.proof_text import MarkerError
+from clients.engine.generator import GeneratorError
+from reports.gate.allowances import AllowanceError
+from reports.gate.render.proof_text import MarkerError
 from reports.store import StoreError
+from reports.trend.foreign import UnreadableError
 from servers.catalog import UnknownModel
 
 VERBS = (runs, compare, gate, baseline, gate_selftest, history, instrument, lists)

@@ -1,6 +1,6 @@
 """`python -m clients HOST:PORT`: one load on one server, and its figures; usable alone.
 
-A first word `get`, `put` or `list` means the file client instead, which is in `clients.files`.
+A first word `get`, `put` or `list` means the file client, `clients.transfer.commands`, instead.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from clients import address
-from clients.engine import Engine
+from clients.engine.driver import Engine
 from clients.load import REQUEST_KINDS, Load
 from clients.tally import Tally
 
@@ -179,7 +179,7 @@ def _stop(sentence: str, code: int) -> NoReturn:
 def main() -> None:
     """Run the command line."""
     if sys.argv[1:2] and sys.argv[1] in FILE_COMMANDS:
-        from clients import files
+        from clients.transfer import commands as files
 
         files.app(prog_name="python -m clients")
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

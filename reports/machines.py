@@ -1,4 +1,4 @@
-"""When two fingerprints (bench.machine) are of different machines, as far as figures go. Pure."""
+"""When two machines' fingerprints say that their figures do not compare. Pure."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Run(Record):
     blocks: int
     window_seconds: float
     warm_up_seconds: float
-    machine: dict[str, Any]  # the fingerprint, see bench.machine
+    machine: dict[str, Any]  # the fingerprint, see bench.measure.machine
     placement_override: str = ""  # of all scenarios; empty: each has its own
     # One connection's round trip to the null server, p50: "same" on one CPU, "split" across two.
     wake_up_ns: dict[str, float] = field(default_factory=dict)

@@ -11,10 +11,10 @@ import sys
 from importlib import import_module
 
 from servers.catalog import MODELS, UnknownModel, find, names
-from servers.listener import DEFAULT_BACKLOG, Listener
+from servers.life.listener import DEFAULT_BACKLOG, Listener
+from servers.life.timeouts import Timeouts
 from servers.protocol import DEFAULT_LIMIT
 from servers.service import Service
-from servers.timeouts import Timeouts
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     if "--watch-stdin" in options:
-        import_module("servers.parent").die_with_stdin()
+        import_module("servers.life.parent").die_with_stdin()
     host, port = options.get("--host", "127.0.0.1"), numbers.get("--port", 0)
     try:
         listener = Listener(

@@ -10,6 +10,7 @@ HANDLERS between requests, RECEIVING from a PUT to its END, SWALLOWING from a re
 
 from __future__ import annotations
 
+from servers.life.timeouts import NO_TIMEOUTS, Timeouts
 from servers.protocol import (
     ANSWER,
     BYE,
@@ -39,7 +40,6 @@ from servers.protocol import (
     frame,
     pack_header,
 )
-from servers.timeouts import NO_TIMEOUTS, Timeouts
 
 # Importing typing would be measured with every model, and everything under this is for mypy only.
 TYPE_CHECKING = False

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from bench import meter
+from bench.measure import meter
 from servers.catalog import MODELS
 from servers.protocol import ECHO, ERROR, Frame
 from tests.conftest import ServerProcess, eventually

@@ -18,7 +18,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from bench import meter
+from bench.measure import meter
 from servers.catalog import MODELS
 from tests.outcomes import Ledger
 from tests.peer import Peer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.worktree import copy_servers
+from bench.gate.worktree import copy_servers
 from tests.conftest import ROOT
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

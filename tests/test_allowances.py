@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from reports.allowances import Allowance, AllowanceError, allow
-from reports.gate import GateReport, Outcome, Verdict
+from reports.gate.allowances import Allowance, AllowanceError, allow
+from reports.gate.verdicts import GateReport, Outcome, Verdict
 
 DAY = date(2027, 1, 31)
 

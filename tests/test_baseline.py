@@ -13,16 +13,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import bench.baseline
-from bench import reference_load
+import bench.gate.stored
 from bench.__main__ import main
-from bench.baseline import ADVICE, DifferentMachineError, RunFailedError, judge, names, read, save
-from bench.gate import ECHO_64, Rules, placed
-from bench.machine import fingerprint
-from bench.pairs import Shape, SideFailed
-from bench.worktree import NoBaselineError
-from reports.baseline import BaselineRun, Prediction, fit, judge_run, notes
-from reports.gate import ERRORS, LIMITS, METRICS, GateReport, Outcome, Verdict
+from bench.gate import reference_load
+from bench.gate.rounds import ECHO_64, Rules, placed
+from bench.gate.stored import (
+    ADVICE,
+    DifferentMachineError,
+    RunFailedError,
+    judge,
+    names,
+    read,
+    save,
+)
+from bench.gate.worktree import NoBaselineError
+from bench.measure.machine import fingerprint
+from bench.measure.pairs import Shape, SideFailed
+from reports.gate.stored import BaselineRun, Prediction, fit, judge_run, notes
+from reports.gate.verdicts import ERRORS, LIMITS, METRICS, GateReport, Outcome, Verdict
 from reports.store import StoreError
 from servers.catalog import find
 from tests.test_layers import OURS, imports
@@ -198,7 +206,7 @@ def test_the_reference_workload_imports_the_standard_library_only() -> None:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of baselines of a working directory of our own."""
     monkeypatch.chdir(tmp_path)
-    made = tmp_path / bench.baseline.FOLDER
+    made = tmp_path / bench.gate.stored.FOLDER
     made.mkdir(parents=True)
     return made
 
@@ -218,7 +226,7 @@ def test_a_live_run_is_stored_and_the_next_one_judged_by_it(folder: Path) -> Non
     save("laptop", [model], [LOAD], runs=1, seed=1, said=said.append, shape=TINY)
     (run,) = read("laptop")
     assert run.figures[CELL].keys() == METRICS.keys()
-    assert len(run.reference_us) == bench.baseline.BLOCKS
+    assert len(run.reference_us) == bench.gate.stored.BLOCKS
     assert run.failures == {}
     assert said[0].startswith("run 1 of 1")
     keep(folder, [run] * 4)
@@ -233,7 +241,7 @@ def test_a_live_run_is_stored_and_the_next_one_judged_by_it(folder: Path) -> Non
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaselineRun], None]:
     """Have every run give these figures."""
-    return lambda run: monkeypatch.setattr(bench.baseline, "measure", lambda *_: run)
+    return lambda run: monkeypatch.setattr(bench.gate.stored, "measure", lambda *_: run)
 
 
 def test_it_warns_unless_it_is_told_to_fail(
@@ -337,7 +345,7 @@ def test_a_run_in_which_a_server_failed_is_not_kept(
     def failing(*_: object) -> object:
         raise SideFailed("head", "the server died")
 
-    monkeypatch.setattr(bench.baseline, "_one_server", failing)
+    monkeypatch.setattr(bench.gate.stored, "_one_server", failing)
     with pytest.raises(RunFailedError, match=r"coroutine/echo failed.*the server died"):
         save("x", [find("coroutine")], [ECHO_64], runs=1, seed=1, said=print, folder=tmp_path)
     assert names(tmp_path) == []

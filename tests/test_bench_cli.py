@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from bench import meter
+from bench.measure import meter
 from reports.record import SCHEMA
 from reports.store import Store
 from servers.catalog import MODELS

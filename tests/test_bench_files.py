@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.files import root_of
-from bench.launch import command
-from bench.placement import allowed_cpus
-from bench.plan import Trial, cells
-from bench.scenarios import FILES, SCENARIOS, find_profile
-from bench.trial import measure
+from bench.measure.files import root_of
+from bench.measure.launch import command
+from bench.measure.placement import allowed_cpus
+from bench.measure.trial import measure
+from bench.plan.order import Trial, cells
+from bench.plan.scenarios import FILES, SCENARIOS, find_profile
 from servers.catalog import find
 
 

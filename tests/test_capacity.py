@@ -10,13 +10,13 @@ from functools import partial
 
 import pytest
 
-from bench.capacity import search
-from bench.placement import allowed_cpus
-from bench.plan import cells
-from bench.precision import QuantityError
-from bench.promise import Promise
-from bench.scenarios import SCENARIOS
-from bench.search import MOST_RATES, Found, Search
+from bench.capacity.climb import search
+from bench.capacity.promise import Promise
+from bench.capacity.search import MOST_RATES, Found, Search
+from bench.measure.placement import allowed_cpus
+from bench.plan.order import cells
+from bench.plan.precision import QuantityError
+from bench.plan.scenarios import SCENARIOS
 from reports.histogram import Histogram
 from reports.record import Sample
 from servers.catalog import find
@@ -134,8 +134,8 @@ def test_models_take_turns_and_a_model_that_starves_connections_keeps_nothing(
             sample = replace(sample, errors={"unfinished": 63})
         return replace(sample, requests=round((rate or 2_500) * sample.seconds))
 
-    monkeypatch.setattr("bench.capacity.measure", measure)
-    monkeypatch.setattr("bench.run.measure", measure)
+    monkeypatch.setattr("bench.capacity.climb.measure", measure)
+    monkeypatch.setattr("bench.run.conduct.measure", measure)
     paired = cells([find("thread"), find("serial")], [SCENARIOS["echo"]])
     said: list[str] = []
     best, worst = search(paired, Promise.parse("p99=20ms"), allowed_cpus(), said.append)

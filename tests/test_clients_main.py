@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from clients.generator import Generator, GeneratorError
+from clients.engine.generator import Generator, GeneratorError
 from clients.load import ERROR_KINDS, Load
 from tests import scripted
 
@@ -142,7 +142,7 @@ def test_a_phase_before_open_is_an_error_and_the_generator_lives() -> None:
 def test_a_generator_ends_with_the_process_that_started_it() -> None:
     script = (
         "import os, time\n"
-        "from clients.generator import Generator\n"
+        "from clients.engine.generator import Generator\n"
         "from clients.load import Load\n"
         "with Generator(os.sched_getaffinity(0)) as generator:\n"
         "    generator.open(Load(port=1, connections=1))\n"

@@ -16,7 +16,9 @@ import pytest
 from scipy.stats import ttest_ind
 
 from bench.__main__ import main
-from reports.compare import (
+from reports.record import Run, Sample
+from reports.store import FILE, RunFolder
+from reports.trend.compare import (
     Answer,
     Logs,
     Results,
@@ -26,10 +28,8 @@ from reports.compare import (
     only_on_one_side,
     warnings,
 )
-from reports.foreign import UnreadableError, results_of_json, results_of_run
-from reports.history import METRICS
-from reports.record import Run, Sample
-from reports.store import FILE, RunFolder
+from reports.trend.foreign import UnreadableError, results_of_json, results_of_run
+from reports.trend.history import METRICS
 from tests import runs
 
 STEADY = (0.99, 1.0, 1.0, 1.0, 1.01)

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import meter
-from servers import blocking, streams, yielding
+from bench.measure import meter
 from servers.catalog import MODELS
+from servers.drivers import blocking, streams, yielding
+from servers.drivers.scheduler import Scheduler
 from servers.protocol import DATA, DATA_BYTES, ECHO, GET, HEADER, LIST, META, PUT, frame
-from servers.scheduler import Scheduler
 from servers.service import SendFile, Service, Session
 from tests.conftest import ServerProcess, StartServer, eventually
 from tests.peer import Peer

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients import _engine
-from clients.engine import MAX_INTERVALS, Driver, Engine
-from clients.exchange import Exchange, file_content, file_name
+from clients.engine import _engine
+from clients.engine.driver import MAX_INTERVALS, Driver, Engine
+from clients.engine.exchange import Exchange, file_content, file_name
+from clients.engine.reference import Reference
 from clients.load import ERROR_KINDS, Load
 from clients.pacing import due_times
-from clients.reference import Reference
 from clients.tally import Tally
 from reports import histogram
 from servers import protocol

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-MODULES = ("clients._engine", "clients._message", "clients._schedule")
+MODULES = ("clients.engine._engine", "clients.engine._message", "clients.engine._schedule")
 
 
 def test_the_stub_files_match_the_built_modules() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import meter
+from bench.measure import meter
 from servers.catalog import find
 from servers.protocol import COMPUTE, ECHO, Connection, frame
 from tests.abuse import (
@@ -369,5 +369,5 @@ def is_loaded(pid: int) -> bool:
     """Whether a bench has a generator and a server, and the server works."""
     commands = {each: read(Path(f"/proc/{each}/cmdline")) for each in descendants(pid)}
     servers = [each for each, command in commands.items() if b"\0servers\0" in command]
-    generators = [each for each, command in commands.items() if b"clients.agent" in command]
+    generators = [each for each, command in commands.items() if b"clients.engine.agent" in command]
     return bool(servers and generators) and meter.settle(servers[0]).cpu_ns > 2 * 10**8

@@ -16,11 +16,11 @@ import pytest
 
 import bench.verbs.gate as verb
 from bench.__main__ import main
-from bench.gate import ECHO_64, Rules, placed, scenario_named, verdicts
-from bench.pairs import Shape, SideBySide
-from bench.plan import Cell, cells
-from bench.scenarios import SCENARIOS
-from reports.gate import Outcome, Pair, Verdict
+from bench.gate.rounds import ECHO_64, Rules, placed, scenario_named, verdicts
+from bench.measure.pairs import Shape, SideBySide
+from bench.plan.order import Cell, cells
+from bench.plan.scenarios import SCENARIOS
+from reports.gate.verdicts import Outcome, Pair, Verdict
 from servers.catalog import MODELS, find
 from tests.conftest import ROOT
 from tests.projects import edit, make_project, needs_git
@@ -133,7 +133,7 @@ def test_what_is_about_several_cpus_keeps_them_unless_told() -> None:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose working tree differs from its commit in what asyncio imports."""
     folder = make_project(tmp_path_factory.mktemp("project"))
-    edit(folder, "streams.py")
+    edit(folder, "drivers/streams.py")
     return folder
 
 

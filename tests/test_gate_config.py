@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bench.gate_config import ConfigError, parse, read
-from bench.precision import QuantityError
-from reports.effects import Limit
-from reports.gate import LIMITS
+from bench.gate.config import ConfigError, parse, read
+from bench.plan.precision import QuantityError
+from reports.gate.effects import Limit
+from reports.gate.verdicts import LIMITS
 
 
 def test_without_settings_everything_is_as_usual(tmp_path: Path) -> None:

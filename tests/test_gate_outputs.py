@@ -9,13 +9,13 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from reports.action_benchmark import entries
-from reports.annotations import workflow_commands
-from reports.gate import GateReport, Outcome
-from reports.gate_text import gate_table
-from reports.gate_words import headline
-from reports.junit import junit
-from reports.markdown import markdown
+from reports.gate.render.action_benchmark import entries
+from reports.gate.render.annotations import workflow_commands
+from reports.gate.render.junit import junit
+from reports.gate.render.markdown import markdown
+from reports.gate.render.text import gate_table
+from reports.gate.render.words import headline
+from reports.gate.verdicts import GateReport, Outcome
 from tests.conftest import ROOT
 from tests.verdicts import every_outcome, report, verdict
 

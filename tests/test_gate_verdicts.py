@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
-from reports.effects import (
+from reports.gate.effects import (
     EXACT_PAIRS,
     LEAST_PAIRS,
     Effect,
@@ -19,7 +19,17 @@ from reports.effects import (
     hodges_lehmann,
     sign_flip_p,
 )
-from reports.gate import ERRORS, LIMITS, METRICS, GateReport, Outcome, Pair, Verdict, judge, stand
+from reports.gate.verdicts import (
+    ERRORS,
+    LIMITS,
+    METRICS,
+    GateReport,
+    Outcome,
+    Pair,
+    Verdict,
+    judge,
+    stand,
+)
 
 LIMIT = Limit(threshold=0.05, guard=0.10)
 RNG = np.random.default_rng(5)

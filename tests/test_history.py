@@ -17,9 +17,11 @@ from matplotlib import rc_context
 from rich.console import Console
 
 from bench.__main__ import main
-from reports.chart_history import history_chart
+from reports.charts.style import RC, render
 from reports.histogram import Histogram
-from reports.history import (
+from reports.store import Store, StoreError
+from reports.trend.chart import history_chart
+from reports.trend.history import (
     ALPHA,
     METRICS,
     Entry,
@@ -31,9 +33,7 @@ from reports.history import (
     read,
     trends,
 )
-from reports.history_text import GAP, MOST_BARS, bars, history_table, signed
-from reports.store import Store, StoreError
-from reports.style import RC, render
+from reports.trend.text import GAP, MOST_BARS, bars, history_table, signed
 from tests.runs import MACHINE, failed, make_run, make_sample, standard_run
 
 ECHO = "64 connections, 1 KiB"

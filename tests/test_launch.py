@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bench import launch, meter
-from bench.launch import Server, ServerDied, command
+from bench.measure import launch, meter
+from bench.measure.launch import Server, ServerDied, command
 from clients.probe import Probe
 from servers.catalog import MODELS, find
 
@@ -173,7 +173,7 @@ def test_an_error_under_way_is_not_hidden_by_how_the_server_ends(scripted: Scrip
 def test_a_server_does_not_outlive_a_conductor_that_is_killed() -> None:
     conductor = (
         "import os, signal\n"
-        "from bench.launch import Server\n"
+        "from bench.measure.launch import Server\n"
         "from servers.catalog import find\n"
         f"server = Server(find('process-pool'), workers=2, cpus={CPUS}).__enter__()\n"
         "server.wait_until_answering()\n"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reports.limits import Evidence, may_use, verdict
+from reports.cells.limits import Evidence, may_use, verdict
 
 PLAIN = Evidence(
     server_cores=0.7, server_may_use=1.0, generator_cores=0.6, spins=False, throughput=10_000,

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.doctor import Facts, _cpu_quota, examine, findings
-from bench.machine import PROJECT, fingerprint
-from bench.noise import CpuTicks, Noise, noise
-from bench.placement import PLACEMENTS, pinned, place
+from bench.check.doctor import Facts, _cpu_quota, examine, findings
+from bench.measure.machine import PROJECT, fingerprint
+from bench.measure.noise import CpuTicks, Noise, noise
+from bench.measure.placement import PLACEMENTS, pinned, place
 
 QUIET = Facts(
     cpus=4,

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from bench import meter
-from bench.launch import Server
-from bench.meter import Process, Reading, Switches, Usage, parse_stat, tree_of, usage
-from bench.placement import allowed_cpus
+from bench.measure import meter
+from bench.measure.launch import Server
+from bench.measure.meter import Process, Reading, Switches, Usage, parse_stat, tree_of, usage
+from bench.measure.placement import allowed_cpus
 from clients.probe import Probe
 from servers.catalog import find
 

@@ -9,10 +9,10 @@ import socket
 import threading
 import time
 
-from clients import known_server
-from clients.engine import Engine
+from clients.engine.driver import Engine
 from clients.load import Load
 from clients.tally import Tally
+from clients.targets import known as known_server
 from reports.histogram import slot_of
 from tests.scripted import Script, answer, requests, scripted_server
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients._schedule import Schedule
-from clients.engine import shares
+from clients.engine._schedule import Schedule
+from clients.engine.driver import shares
 from clients.load import Load
 from clients.pacing import due_times
 

@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from bench.gate import ECHO_64
-from bench.pairs import Shape, SideBySide, turns
-from bench.placement import allowed_cpus, place
-from bench.plan import cells
-from bench.worktree import copy_servers
-from reports.gate import METRICS, Pair
+from bench.gate.rounds import ECHO_64
+from bench.gate.worktree import copy_servers
+from bench.measure.pairs import Shape, SideBySide, turns
+from bench.measure.placement import allowed_cpus, place
+from bench.plan.order import cells
+from reports.gate.verdicts import METRICS, Pair
 from servers.catalog import find
 from tests.conftest import ROOT
 

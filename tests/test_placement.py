@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.placement import Placement, PlacementError, chosen, place
+from bench.measure.placement import Placement, PlacementError, chosen, place
 
 
 def test_cpus_that_a_user_names_take_the_place_of_any_scenarios() -> None:

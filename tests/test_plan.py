@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from bench.plan import cells, order
-from bench.scenarios import SCENARIOS, find_profile
+from bench.plan.order import cells, order
+from bench.plan.scenarios import SCENARIOS, find_profile
 from servers.catalog import MODELS, find
 
 STANDARD = find_profile("standard")

@@ -11,11 +11,10 @@ import pytest
 from rich.console import Console
 from scipy.stats import beta
 
-from bench.gate_selftest import RecordingError, prove_recording, record, trees_of
-from bench.injection import CASES, InjectionError
-from reports.effects import Floats
-from reports.gate import LIMITS, METRICS, Outcome, Pair
-from reports.proof import (
+from bench.gate.injection import CASES, InjectionError
+from bench.gate.proving import RecordingError, prove_recording, record, trees_of
+from reports.gate.effects import Floats
+from reports.gate.proof import (
     CERTAIN,
     THIS_GATE,
     CaseProof,
@@ -26,8 +25,16 @@ from reports.proof import (
     prove,
     upper_bound,
 )
-from reports.proof_text import BEGIN, END, MarkerError, proof_markdown, proof_tables, written_into
-from reports.rules import RULES
+from reports.gate.render.proof_text import (
+    BEGIN,
+    END,
+    MarkerError,
+    proof_markdown,
+    proof_tables,
+    written_into,
+)
+from reports.gate.rival_rules import RULES
+from reports.gate.verdicts import LIMITS, METRICS, Outcome, Pair
 from servers.catalog import find
 from tests.conftest import ROOT
 

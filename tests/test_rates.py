@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from bench.ladder import Ladder, predicted, shortfall
-from bench.plan import Cell, Trial, cells, endless, order
-from bench.precision import Precision, QuantityError, seconds, share, widest
-from bench.rates import capacity, left_out, probes, resolve
-from bench.scenarios import STUDIES
+from bench.plan.ladder import Ladder, predicted, shortfall
+from bench.plan.order import Cell, Trial, cells, endless, order
+from bench.plan.precision import Precision, QuantityError, seconds, share, widest
+from bench.plan.rates import capacity, left_out, probes, resolve
+from bench.plan.scenarios import STUDIES
 from reports.record import Sample
 from servers.catalog import find
 from tests.runs import make_sample, starved

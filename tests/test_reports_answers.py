@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from reports.answers import NEEDS, Standing, recommendations, standing_of
-from reports.cells import workloads_of
+from reports.cells.answers import NEEDS, Standing, recommendations, standing_of
+from reports.cells.workload import workloads_of
 from reports.metrics import BANDWIDTH, CPU, P99, PSS_PER_CONNECTION, THROUGHPUT
 from reports.record import Sample
 from reports.units import DASH

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from reports.cells import Cell, Workload, workloads_of
-from reports.frames import summary_frame, trials_frame
+from reports.cells.frames import summary_frame, trials_frame
+from reports.cells.workload import Cell, Workload, workloads_of
 from reports.histogram import Histogram
 from reports.metrics import BANDWIDTH, CPU, CPU_PER_MIB, METRICS, THROUGHPUT
 from reports.record import Sample

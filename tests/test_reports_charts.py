@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.cells import Cell, workloads_of
-from reports.chart_percentiles import curve_of
-from reports.chart_timeline import track_of
-from reports.charts import Chart, charts_of, slug
+from reports.cells.ladders import knee_of
+from reports.cells.workload import Cell, workloads_of
+from reports.charts.gallery import Chart, charts_of, slug
+from reports.charts.percentiles import curve_of
+from reports.charts.style import MODELS as STYLES
+from reports.charts.style import facts, spread_apart, style_of
+from reports.charts.timeline import track_of
 from reports.histogram import Histogram
-from reports.ladders import knee_of
 from reports.record import Sample
-from reports.style import MODELS as STYLES
-from reports.style import facts, spread_apart, style_of
 from tests.runs import (
     MODELS,
     SCENARIOS,

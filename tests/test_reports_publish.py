@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports.html import experiments_of, machine_facts
-from reports.publish import publish
+from reports.page.html import experiments_of, machine_facts
+from reports.page.publish import publish
 from reports.record import Run, Sample
 from reports.store import FILE, RunFolder, Store, StoreError
 from tests.runs import failed, make_run, make_sample, standard_run, studies_run

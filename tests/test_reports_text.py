@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from reports import units
-from reports.text import summary_table
+from reports.page.text import summary_table
 from tests.runs import make_run, standard_run, studies_run
 
 

@@ -17,17 +17,18 @@ from typing import Self
 import pytest
 from rich.console import Console
 
-from bench import run, trial
-from bench.launch import Server, command
-from bench.noise import Noise
-from bench.null import ceiling, wake_up_ns
-from bench.placement import place
-from bench.plan import Cell, Trial, cells
-from bench.progress import header, reporter
-from bench.run import Outcome, conduct, describe
-from bench.scenarios import SCENARIOS, STUDIES, Scenario, find_profile
-from bench.trial import measure
-from clients.generator import Generator
+from bench.measure import trial
+from bench.measure.launch import Server, command
+from bench.measure.noise import Noise
+from bench.measure.null import ceiling, wake_up_ns
+from bench.measure.placement import place
+from bench.measure.trial import measure
+from bench.plan.order import Cell, Trial, cells
+from bench.plan.scenarios import SCENARIOS, STUDIES, Scenario, find_profile
+from bench.run import conduct as run
+from bench.run.conduct import Outcome, conduct, describe
+from bench.run.progress import header, reporter
+from clients.engine.generator import Generator
 from clients.load import ERROR_KINDS
 from reports.histogram import Histogram
 from reports.record import Sample

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from bench.placement import PLACEMENTS
-from bench.scenarios import (
+from bench.measure.placement import PLACEMENTS
+from bench.plan.scenarios import (
     FILES,
     LEVELS,
     PROFILES,

@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from servers.scheduler import Scheduler, Task, readable, send_all, sleep, writable
+from servers.drivers.scheduler import Scheduler, Task, readable, send_all, sleep, writable
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bench import selftest
-from bench.null import drive, helper, null_server
-from bench.placement import allowed_cpus
-from bench.selftest import Check, Finding, run_checks, stall_p99_ns
+from bench.check import selftest
+from bench.check.selftest import Check, Finding, run_checks, stall_p99_ns
+from bench.measure.null import drive, helper, null_server
+from bench.measure.placement import allowed_cpus
 from clients.load import Load
 
 
@@ -39,7 +39,7 @@ def test_theory_says_90_ms_for_a_stall_of_a_tenth() -> None:
 
 def test_a_server_of_known_delay_is_never_early() -> None:
     cpus = allowed_cpus()
-    with helper("clients.known_server", cpus, "delay", "0.005") as (_, port):
+    with helper("clients.targets.known", cpus, "delay", "0.005") as (_, port):
         tally = drive(Load(port=port, connections=4, rate=200.0), cpus, 0.3)
     assert tally.requests > 0
     assert sum(tally.errors.values()) == 0
@@ -48,7 +48,7 @@ def test_a_server_of_known_delay_is_never_early() -> None:
 
 def test_a_stalling_server_answers_right_also_after_the_stall() -> None:
     cpus = allowed_cpus()
-    with helper("clients.known_server", cpus, "stall", "0.05", "0.1") as (_, port):
+    with helper("clients.targets.known", cpus, "stall", "0.05", "0.1") as (_, port):
         tally = drive(Load(port=port, connections=4), cpus, 0.3)
     assert tally.requests > 0
     assert sum(tally.errors.values()) == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import meter
+from bench.measure import meter
 from servers.catalog import MODELS, UnknownModel, find
 from servers.protocol import ECHO, ERROR, frame
 from tests.conftest import DEADLINE_SECONDS, StartServer, eventually

@@ -20,8 +20,8 @@ from typing import NoReturn
 
 import pytest
 
-from clients import transfer
-from clients.transfer import Entry, MachineError, PeerError, TransferError, UserError
+from clients.transfer import client as transfer
+from clients.transfer.client import Entry, MachineError, PeerError, TransferError, UserError
 from servers import protocol
 from servers.catalog import MODELS
 from servers.protocol import DATA, END, ERROR, META, frame

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.worktree import (
+from bench.gate.worktree import (
     NoBaselineError,
     RevisionError,
     Trees,
@@ -82,8 +82,8 @@ def test_a_base_that_cannot_even_list_its_models_is_none(tmp_path: Path) -> None
     ("file", "affected"),
     [
         ("models/thread.py", {"thread"}),
-        ("streams.py", {"asyncio"}),
-        ("yielding.py", {"coroutine"}),
+        ("drivers/streams.py", {"asyncio"}),
+        ("drivers/yielding.py", {"coroutine"}),
         ("protocol.py", {model.name for model in MODELS}),
         ("__main__.py", {model.name for model in MODELS}),
     ],
@@ -110,5 +110,5 @@ def test_a_model_that_the_base_does_not_have_is_not_unchanged(tmp_path: Path) ->
 
 def test_what_a_module_imports_is_found_through_others() -> None:
     found = imported(ROOT, ["servers.models.thread"])
-    assert {"servers.models.thread", "servers.blocking", "servers.protocol"} <= found
-    assert "servers.streams" not in found
+    assert {"servers.models.thread", "servers.drivers.blocking", "servers.protocol"} <= found
+    assert "servers.drivers.streams" not in found

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from reports.effects import Effect
-from reports.gate import ERRORS, LIMITS, METRICS, GateReport, Outcome, Verdict
+from reports.gate.effects import Effect
+from reports.gate.verdicts import ERRORS, LIMITS, METRICS, GateReport, Outcome, Verdict
 
 ALLOWED = "allowed until 2027-01-31: why"
 NASTY = "head: the server died:\n  <Traceback> & `100%` |\x1b[31m\x00 done, so: over"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.machine import fingerprint
+from bench.measure.machine import fingerprint
 from reports.record import SCHEMA
 
 

@@ -24,11 +24,11 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from bench import meter
-from bench.launch import ROOT, Server
-from bench.null import null_server
-from bench.placement import Placement, allowed_cpus, pinned, place
-from clients.generator import Generator
+from bench.measure import meter
+from bench.measure.launch import ROOT, Server
+from bench.measure.null import null_server
+from bench.measure.placement import Placement, allowed_cpus, pinned, place
+from clients.engine.generator import Generator
 from clients.load import Load
 from servers import catalog
 

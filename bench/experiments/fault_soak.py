@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.experiments.faulty_server import FAULTS
-from clients.engine import Engine
+from clients.engine.driver import Engine
 from clients.load import Load
+from clients.targets.faulty import FAULTS
 
 REQUESTS = 1_000_000
 CONNECTIONS = 64
@@ -102,7 +102,7 @@ def soak(requests: int, window_seconds: float = WINDOW_SECONDS) -> Soak:
 def faulty_server() -> Iterator[int]:
     """Run the faulty server; gives its port."""
     with subprocess.Popen(
-        [sys.executable, "-m", "bench.experiments.faulty_server"],
+        [sys.executable, "-m", "clients.targets.faulty"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:

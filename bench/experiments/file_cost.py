@@ -29,11 +29,11 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from bench import meter
-from bench.launch import Server
-from bench.placement import Placement, allowed_cpus, pinned, place
-from clients import transfer
-from clients.exchange import file_content, file_name
+from bench.measure import meter
+from bench.measure.launch import Server
+from bench.measure.placement import Placement, allowed_cpus, pinned, place
+from clients.engine.exchange import file_content, file_name
+from clients.transfer import client as transfer
 from servers import catalog
 
 MIB = 2**20

@@ -21,11 +21,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bench import meter
-from bench.launch import Server
-from bench.placement import allowed_cpus
-from clients import transfer
-from clients.discard import fetch
+from bench.measure import meter
+from bench.measure.launch import Server
+from bench.measure.placement import allowed_cpus
+from clients.transfer import client as transfer
+from clients.transfer.discard import fetch
 from servers import catalog
 
 MIB = 2**20

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.launch import Server
-from bench.placement import allowed_cpus
+from bench.measure.launch import Server
+from bench.measure.placement import allowed_cpus
 from clients.probe import Probe
 from servers.catalog import MODELS, Model
 

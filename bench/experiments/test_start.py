@@ -11,8 +11,8 @@ from contextlib import ExitStack
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.launch import Server
-from bench.placement import allowed_cpus
+from bench.measure.launch import Server
+from bench.measure.placement import allowed_cpus
 from servers.catalog import MODELS, Model
 
 ROUNDS = 5

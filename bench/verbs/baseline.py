@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.baseline import ADVICE, names, read, save
-from bench.gate import PLACEMENT, placed, scenario_named
-from bench.placement import PLACEMENTS
-from bench.run import interruptible
-from bench.scenarios import find_placement
+from bench.gate.rounds import PLACEMENT, placed, scenario_named
+from bench.gate.stored import ADVICE, names, read, save
+from bench.measure.placement import PLACEMENTS
+from bench.plan.scenarios import find_placement
+from bench.run.conduct import interruptible
 from bench.verbs.common import INTERRUPTED, app, examples, fail, named
 from servers.catalog import MODELS
 from servers.catalog import find as find_model

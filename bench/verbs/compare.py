@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.precision import share
-from bench.scenarios import UnknownNameError
+from bench.plan.precision import share
+from bench.plan.scenarios import UnknownNameError
 from bench.verbs.common import RESULTS, AsJson, app, examples, named
 from bench.verbs.common import Results as ResultsFolder
-from reports.compare import (
+from reports.store import FILE, RunFolder, Store
+from reports.trend.compare import (
     Answer,
     Comparison,
     Results,
@@ -27,9 +28,8 @@ from reports.compare import (
     only_on_one_side,
     warnings,
 )
-from reports.foreign import UnreadableError, results_of_json, results_of_run, run_of
-from reports.history import METRICS
-from reports.store import FILE, RunFolder, Store
+from reports.trend.foreign import UnreadableError, results_of_json, results_of_run, run_of
+from reports.trend.history import METRICS
 from reports.units import duration, number
 
 STYLES = {Answer.WORSE: "bold red", Answer.BETTER: "green", Answer.TOO_FEW: "yellow"}

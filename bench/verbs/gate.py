@@ -15,25 +15,25 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import baseline
-from bench.gate import PAIRS, PLACEMENT, Rules, placed, scenario_named, verdicts
-from bench.gate_config import read
-from bench.launch import ROOT
-from bench.machine import fingerprint
-from bench.placement import PLACEMENTS, allowed_cpus
-from bench.plan import cells
-from bench.run import interruptible
-from bench.scenarios import Scenario, find_placement
+from bench.gate import stored as baseline
+from bench.gate.config import read
+from bench.gate.rounds import PAIRS, PLACEMENT, Rules, placed, scenario_named, verdicts
+from bench.gate.worktree import models_in, resolve, side_by_side, unchanged
+from bench.measure.launch import ROOT
+from bench.measure.machine import fingerprint
+from bench.measure.placement import PLACEMENTS, allowed_cpus
+from bench.plan.order import cells
+from bench.plan.scenarios import Scenario, find_placement
+from bench.run.conduct import interruptible
 from bench.verbs.common import USAGE, app, examples, fail, named
-from bench.worktree import models_in, resolve, side_by_side, unchanged
-from reports.action_benchmark import entries
-from reports.allowances import Allowance, allow
-from reports.annotations import workflow_commands
-from reports.effects import LEAST_PAIRS
-from reports.gate import ERRORS, GateReport, Outcome, Verdict
-from reports.gate_text import gate_table
-from reports.junit import junit
-from reports.markdown import markdown
+from reports.gate.allowances import Allowance, allow
+from reports.gate.effects import LEAST_PAIRS
+from reports.gate.render.action_benchmark import entries
+from reports.gate.render.annotations import workflow_commands
+from reports.gate.render.junit import junit
+from reports.gate.render.markdown import markdown
+from reports.gate.render.text import gate_table
+from reports.gate.verdicts import ERRORS, GateReport, Outcome, Verdict
 from servers.catalog import MODELS, Model
 from servers.catalog import find as find_model
 

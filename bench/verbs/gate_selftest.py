@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench.gate import MOST_BLOCKS, PAIRS
-from bench.gate_selftest import PAIRS_FILE, VERDICTS_FILE, live, prove_recording, record
-from bench.launch import ROOT
-from bench.run import interruptible
+from bench.gate.proving import PAIRS_FILE, VERDICTS_FILE, live, prove_recording, record
+from bench.gate.rounds import MOST_BLOCKS, PAIRS
+from bench.measure.launch import ROOT
+from bench.run.conduct import interruptible
 from bench.verbs.common import app, examples
-from reports.proof_text import proof_tables, written_into
+from reports.gate.render.proof_text import proof_tables, written_into
 from servers.catalog import find
 
 RECORDINGS = Path("reports/selftests")

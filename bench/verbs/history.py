@@ -12,11 +12,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench.scenarios import UnknownNameError
+from bench.plan.scenarios import UnknownNameError
 from bench.verbs.common import RESULTS, AsJson, Results, app, examples, named
-from reports.history import METRICS, Entry, Trend, append, entry_of, read, trends
-from reports.history_text import history_table
 from reports.store import Store, StoreError, disk_errors
+from reports.trend.history import METRICS, Entry, Trend, append, entry_of, read, trends
+from reports.trend.text import history_table
 
 DEFAULT = Path("reports/history.jsonl")
 HistoryFile = Annotated[
@@ -101,9 +101,9 @@ def _draw(found: list[Trend], folder: Path) -> list[Path]:
     """Draw a chart of each load, as PNG and SVG; return where."""
     from matplotlib import rc_context
 
-    from reports.chart_history import history_chart
-    from reports.charts import slug
-    from reports.style import RC, render
+    from reports.charts.gallery import slug
+    from reports.charts.style import RC, render
+    from reports.trend.chart import history_chart
 
     paths = []
     loads = sorted(found, key=lambda trend: (trend.scenario, trend.level))

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.capacity import search
-from bench.placement import allowed_cpus
-from bench.plan import cells
-from bench.promise import Promise
-from bench.run import interruptible
-from bench.scenarios import find_load
+from bench.capacity.climb import search
+from bench.capacity.promise import Promise
+from bench.measure.placement import allowed_cpus
+from bench.plan.order import cells
+from bench.plan.scenarios import find_load
+from bench.run.conduct import interruptible
 from bench.verbs.common import TROUBLE, AsJson, app, examples, fail, named
 from servers.catalog import MODELS
 from servers.catalog import find as find_model
@@ -85,7 +85,7 @@ def selftest(as_json: AsJson = False) -> None:
 
     Servers whose delays, stalls and limits are known are measured like any other.
     """
-    from bench.selftest import CHECKS, run_checks
+    from bench.check.selftest import CHECKS, run_checks
 
     if len(allowed_cpus()) < 2:
         fail("the selftest needs 2 CPUs: server and generator each watch the clock", TROUBLE)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.scenarios import FILES, SCENARIOS, STUDIES
+from bench.plan.scenarios import FILES, SCENARIOS, STUDIES
 from bench.verbs.common import AsJson, app, examples
 from servers.catalog import MODELS
 
@@ -47,7 +47,7 @@ def scenarios(as_json: AsJson = False) -> None:
 @app.command(epilog=examples("doctor", "doctor --json"))
 def doctor(as_json: AsJson = False) -> None:
     """Say what on this machine will disturb the figures, and what to do about it."""
-    from bench.doctor import examine, findings
+    from bench.check.doctor import examine, findings
 
     rows = [dataclasses.asdict(finding) for finding in findings(examine())]
     _show(rows, ("severity", "sentence", "advice"), as_json)

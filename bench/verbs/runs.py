@@ -14,12 +14,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import session
-from bench.placement import PLACEMENTS, allowed_cpus, chosen
-from bench.precision import DEFAULT_BUDGET, seconds, share
-from bench.run import Outcome
-from bench.scenarios import PROFILES, find_placement, find_profile, find_scenario
-from bench.session import Request
+from bench.measure.placement import PLACEMENTS, allowed_cpus, chosen
+from bench.plan.precision import DEFAULT_BUDGET, seconds, share
+from bench.plan.scenarios import PROFILES, find_placement, find_profile, find_scenario
+from bench.run import session
+from bench.run.conduct import Outcome
+from bench.run.session import Request
 from bench.verbs.common import INTERRUPTED, RESULTS, TROUBLE, Results, app, examples, named
 from reports.store import RunFolder, Store
 from servers.catalog import MODELS
@@ -103,8 +103,8 @@ def run(
 
 def _publish(folder: RunFolder, console: Console) -> None:
     """Write the report of a run, and say what is in it and where it is."""
-    from reports.publish import publish
-    from reports.text import summary_table
+    from reports.page.publish import publish
+    from reports.page.text import summary_table
 
     record, samples = folder.read()
     for warning in folder.warnings:

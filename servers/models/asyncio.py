@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from servers.listener import EXHAUSTED
-from servers.streams import converse
+from servers.drivers.streams import converse
+from servers.life.listener import EXHAUSTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from servers.listener import Listener
+    from servers.life.listener import Listener
     from servers.service import Service
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from servers.scheduler import READ, WRITE, Scheduler, acceptable, sleep
-from servers.timeouts import IdlePeer, StuckPeer
-from servers.yielding import converse
+from servers.drivers.scheduler import READ, WRITE, Scheduler, acceptable, sleep
+from servers.drivers.yielding import converse
+from servers.life.timeouts import IdlePeer, StuckPeer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from servers.listener import Listener
-    from servers.scheduler import Patience, Task
+    from servers.drivers.scheduler import Patience, Task
+    from servers.life.listener import Listener
+    from servers.life.timeouts import Timeouts
     from servers.service import Service
-    from servers.timeouts import Timeouts
 
 
 def serve(listener: Listener, service: Service, ready: Callable[[], None]) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from servers.blocking import converse
-from servers.children import Children
+from servers.drivers.blocking import converse
+from servers.life.children import Children
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from servers.listener import Listener
+    from servers.life.listener import Listener
     from servers.service import Service
 
 

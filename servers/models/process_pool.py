@@ -14,14 +14,14 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 
-from servers.blocking import converse
-from servers.parent import Lifeline
+from servers.drivers.blocking import converse
+from servers.life.parent import Lifeline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from servers.listener import Listener
+    from servers.life.listener import Listener
     from servers.service import Service
 
 HUNG_UP = {errno.EPIPE, errno.ECONNRESET, errno.EBADF}

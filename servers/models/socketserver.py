@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 
-from servers.blocking import converse
+from servers.drivers.blocking import converse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from socket import socket
     from typing import Any
 
-    from servers.listener import Listener
+    from servers.life.listener import Listener
     from servers.service import Service
 
 

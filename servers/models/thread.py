@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from threading import Thread
 
-from servers.blocking import converse
+from servers.drivers.blocking import converse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from servers.listener import Listener
+    from servers.life.listener import Listener
     from servers.service import Service
 
 

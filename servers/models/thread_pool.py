@@ -5,13 +5,13 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Barrier
 
-from servers.blocking import converse
+from servers.drivers.blocking import converse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from servers.listener import Listener
+    from servers.life.listener import Listener
     from servers.service import Service
 
 

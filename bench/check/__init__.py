@@ -1,0 +1,1 @@
+"""Whether this machine and this instrument can be trusted."""

@@ -1,0 +1,1 @@
+"""The gate: two trees side by side, and stored runs."""

@@ -1,0 +1,100 @@
+"""`[tool.threadmill.gate]` in pyproject.toml: thresholds, guards, and what is allowed.
+
+    [tool.threadmill.gate]
+    allow = ["thread/echo/cpu until 2027-01-31: why"]
+
+    [tool.threadmill.gate.threshold]
+    cpu = "5%"
+
+    [tool.threadmill.gate.guard]
+    throughput = "15%"
+
+    [tool.threadmill.gate.scenario.churn.threshold]
+    cpu = "8%"
+
+Whatever is not said there is as in METRICS of `reports.gate.verdicts`. A key that means nothing is
+an error: a threshold that is never applied would be worse than none.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.plan.precision import share
+from bench.plan.scenarios import SCENARIOS
+from reports.gate.allowances import Allowance
+from reports.gate.effects import Limit
+from reports.gate.verdicts import LIMITS
+
+KINDS = Limit._fields  # threshold, guard
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be; the message is a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateConfig:
+    """What a project has set for its gate."""
+
+    limits: Mapping[str, Mapping[str, Limit]] = field(default_factory=dict)  # by scenario
+    everywhere: Mapping[str, Limit] = field(default_factory=lambda: LIMITS)
+    allowances: tuple[Allowance, ...] = ()
+
+    def limits_of(self, scenario: str) -> Mapping[str, Limit]:
+        """Return the limits of every metric under a scenario."""
+        return self.limits.get(scenario, self.everywhere)
+
+
+def read(path: Path) -> GateConfig:
+    """Read the settings from a pyproject.toml; the usual ones where there is none.
+
+    ConfigError, QuantityError or AllowanceError when one cannot be.
+    """
+    if not path.exists():
+        return GateConfig()
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is no TOML: {error}") from error
+    return parse(settings.get("tool", {}).get("threadmill", {}).get("gate", {}))
+
+
+def parse(table: Mapping[str, Any]) -> GateConfig:
+    """Return the settings in the table `[tool.threadmill.gate]`."""
+    _only(table, {"allow", "scenario", *KINDS}, "tool.threadmill.gate")
+    everywhere = _limits(table, LIMITS, "tool.threadmill.gate")
+    scenarios = table.get("scenario", {})
+    _only(scenarios, SCENARIOS, "tool.threadmill.gate.scenario")
+    limits = {}
+    for name, own in scenarios.items():
+        where = f"tool.threadmill.gate.scenario.{name}"
+        _only(own, KINDS, where)
+        limits[name] = _limits(own, everywhere, where)
+    allowances = tuple(Allowance.parse(text) for text in table.get("allow", ()))
+    return GateConfig(limits, everywhere, allowances)
+
+
+def _limits(
+    table: Mapping[str, Any], usual: Mapping[str, Limit], where: str
+) -> Mapping[str, Limit]:
+    limits = dict(usual)
+    for kind in KINDS:
+        own = table.get(kind, {})
+        _only(own, limits, f"{where}.{kind}")
+        for metric, text in own.items():
+            limits[metric] = limits[metric]._replace(**{kind: share(str(text))})
+    return limits
+
+
+def _only(table: object, known: Any, where: str) -> None:
+    """Check that a table has only known keys."""
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"[{where}] is a table, not {table!r}")
+    for name in table:
+        if name not in known:
+            raise ConfigError(f"[{where}] has no {name!r}; there are {', '.join(sorted(known))}")

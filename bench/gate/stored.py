@@ -1,0 +1,261 @@
+"""Stored baselines: runs kept under a name, and a run made now held against them.
+
+A run is two blocks. In each the frozen reference workload runs first, then every model has a fresh
+server, which is loaded in slices as one side of a pair is; the run's figure is the median over all
+of its slices. What a run means for another is in `reports.gate.stored`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.gate import reference_load
+from bench.gate.rounds import Rules
+from bench.gate.worktree import NoBaselineError
+from bench.measure.files import root_of
+from bench.measure.launch import ROOT
+from bench.measure.machine import fingerprint
+from bench.measure.pairs import Shape, Side, SideBySide, SideFailed
+from bench.measure.placement import allowed_cpus, pinned, place
+from bench.plan.order import Cell, cells
+from bench.plan.scenarios import Scenario
+from bench.run.conduct import interruptible
+from reports.gate.stored import BaselineRun, judge_run, notes, open_verdicts
+from reports.gate.verdicts import GateReport
+from reports.machines import differences
+from reports.record import RecordError
+from reports.store import StoreError, append_whole, disk_errors
+from servers.catalog import Model
+
+FOLDER = Path("reports/baselines")
+BLOCKS = 2
+SLICES = 10  # of a block
+ADVICE = (
+    "side by side (gate --base REF) is better: a stored baseline was measured at another time, and"
+    " what the machine has become since then is estimated only"
+)
+
+Say = Callable[[str], object]
+
+
+class DifferentMachineError(ValueError):
+    """A run that cannot join a baseline; the message is a sentence."""
+
+
+class BaselineNameError(ValueError):
+    """A name that cannot be one; the message is a sentence."""
+
+
+class RunFailedError(RuntimeError):
+    """A run that is not whole, and is not kept; the message says which part failed."""
+
+
+def path_of(name: str, folder: Path = FOLDER) -> Path:
+    """Return where a baseline is kept; a name is one component of a path."""
+    if not name or name != Path(name).name or name.startswith("."):
+        raise BaselineNameError(f"{name!r} cannot be the name of a baseline")
+    return folder / f"{name}.jsonl"
+
+
+def names(folder: Path = FOLDER) -> list[str]:
+    """Return the names of all stored baselines, those that a full disk left empty aside."""
+    return sorted(path.stem for path in folder.glob("*.jsonl") if path.stat().st_size)
+
+
+def read(name: str, folder: Path = FOLDER) -> list[BaselineRun]:
+    """Return a baseline's runs; NoBaselineError when there is none, StoreError when unreadable."""
+    path = path_of(name, folder)
+    lines = []
+    if path.exists():
+        with disk_errors(f"read {path}"):
+            lines = path.read_text(encoding="utf-8").splitlines()
+    if not lines:
+        near = difflib.get_close_matches(name, names(folder), n=1, cutoff=0.3)
+        hint = f"did you mean {near[0]!r}?" if near else f"`baseline save {name}` makes one"
+        raise NoBaselineError(f"there is no baseline {name!r}: {hint}")
+    try:
+        return [BaselineRun.from_json(json.loads(line)) for line in lines]
+    except (ValueError, RecordError) as error:
+        raise StoreError(f"{path} cannot be read: {error}") from error
+
+
+def save(
+    name: str,
+    models: Sequence[Model],
+    scenarios: Sequence[Scenario],
+    *,
+    runs: int,
+    seed: int,
+    said: Say,
+    shape: Shape = Shape(slices=SLICES),  # noqa: B008  # frozen
+    folder: Path = FOLDER,
+) -> Path:
+    """Make `runs` runs and add each, once it is whole, to a baseline; return its file."""
+    path = path_of(name, folder)
+    kept = read(name, folder) if name in names(folder) else []
+    if reasons := _reasons(kept, scenarios):
+        raise DifferentMachineError(
+            f"the baseline {name!r} was made under other conditions: {'; '.join(reasons)}"
+        )
+    with disk_errors(f"make the folder {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+    for number in range(runs):
+        started = time.monotonic()
+        run = measure(models, scenarios, seed + number, shape)
+        if run.failures:
+            cell, failure = next(iter(run.failures.items()))
+            raise RunFailedError(f"{cell} failed, so this run is not stored: {failure}")
+        line = json.dumps(run.to_json(), allow_nan=False, separators=(",", ":")) + "\n"
+        with disk_errors(f"store a run in {path}"):
+            append_whole(path, line.encode())
+        said(
+            f"run {number + 1} of {runs}: {time.monotonic() - started:.0f} s,"
+            f" reference {statistics.median(run.reference_us):.2f} us"
+        )
+    return path
+
+
+def judge(
+    name: str,
+    models: Sequence[Model],
+    scenarios: Sequence[Scenario],
+    rules: Rules,
+    *,
+    enforced: bool,
+    said: Say,
+    folder: Path = FOLDER,
+) -> GateReport:
+    """Make one run now and judge it by the runs of a baseline."""
+    baseline = read(name, folder)
+    began, started = datetime.now(UTC), time.monotonic()
+    last = baseline[-1]
+    asked = [f"{model.name}/{scenario.name}" for scenario in scenarios for model in models]
+    said(f"{len(baseline)} runs in the baseline {name!r}; {ADVICE}")
+    if reasons := _reasons(baseline, scenarios):
+        verdicts = open_verdicts(asked, baseline, "; ".join(reasons))
+        remarks = []
+    else:
+        shape = dataclasses.replace(
+            rules.shape,
+            slices=int(last.shape["slices"]),
+            slice_seconds=last.shape["slice_seconds"],
+        )
+        with interruptible():
+            run = measure(models, scenarios, rules.seed, shape)
+        limits = {scenario.name: rules.limits_of(scenario.name) for scenario in scenarios}
+        verdicts = judge_run(baseline, run, limits)
+        remarks = notes(baseline, run, next(iter(limits.values())))
+    return GateReport(
+        base=f"the baseline {name!r} of {last.started[:10]} ({last.commit})",
+        head=f"the working tree ({fingerprint()['commit']})",
+        started=began.isoformat(timespec="seconds"),
+        seconds=time.monotonic() - started,
+        placement=_placement(scenarios),
+        method=(
+            f"one run of {BLOCKS} blocks against {len(baseline)} stored runs, which are K here, and"
+            " the noise is between them"
+        ),
+        machine=fingerprint(),
+        verdicts=verdicts,
+        notes=[*remarks, ADVICE],
+        enforced=enforced,
+    )
+
+
+def _placement(scenarios: Sequence[Scenario]) -> str:
+    return ", ".join(dict.fromkeys(scenario.placement for scenario in scenarios))
+
+
+def _reasons(kept: Sequence[BaselineRun], scenarios: Sequence[Scenario]) -> list[str]:
+    """Return why runs made now cannot be held against the stored ones."""
+    if not kept:
+        return []
+    found = differences(kept[-1].machine, fingerprint())
+    if kept[-1].reference != reference_load.VERSION:
+        found.append(f"reference workload: {kept[-1].reference} and {reference_load.VERSION}")
+    then = {name: level for run in kept for name, level in run.levels.items()}
+    return found + [
+        f"{scenario.name}: {then[scenario.name]} and {scenario.level}"
+        for scenario in scenarios
+        if then.get(scenario.name, scenario.level) != scenario.level
+    ]
+
+
+def measure(
+    models: Sequence[Model], scenarios: Sequence[Scenario], seed: int, shape: Shape
+) -> BaselineRun:
+    """Make one run of all cells, in an order of its own in each block."""
+    order = random.Random(seed)  # noqa: S311  # an order to be repeated, not a secret
+    asked = cells(models, scenarios)
+    began = datetime.now(UTC)
+    reference: list[float] = []
+    figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    errors: dict[str, Counter[str]] = defaultdict(Counter)
+    failures: dict[str, str] = {}
+    for _ in range(BLOCKS):
+        reference.append(reference_us())
+        for cell in order.sample(asked, len(asked)):
+            name = f"{cell.model.name}/{cell.scenario.name}"
+            try:
+                found, counted = _one_server(cell, shape)
+            except SideFailed as failure:
+                failures[name] = str(failure)
+                continue
+            for metric, values in found.items():
+                figures[name][metric] += values
+            errors[name].update(counted)
+    return BaselineRun(
+        started=began.isoformat(timespec="seconds"),
+        commit=str(fingerprint()["commit"]),
+        machine=fingerprint(),
+        reference=reference_load.VERSION,
+        placement=_placement(scenarios),
+        shape={"blocks": BLOCKS, "slices": shape.slices, "slice_seconds": shape.slice_seconds},
+        seed=seed,
+        reference_us=reference,
+        levels={scenario.name: scenario.level for scenario in scenarios},
+        figures={
+            name: {metric: statistics.median(values) for metric, values in by_metric.items()}
+            for name, by_metric in figures.items()
+            if name not in failures
+        },
+        errors={name: dict(counted) for name, counted in errors.items()},
+        failures=failures,
+    )
+
+
+def _one_server(cell: Cell, shape: Shape) -> tuple[dict[str, list[float]], dict[str, int]]:
+    """Return every slice's figures of a fresh server, and its errors; SideFailed."""
+    conditions = SideBySide(place(cell.scenario.placement, allowed_cpus()), shape)
+    with root_of(cell.scenario) as root, Side("head", cell, ROOT, root, conditions) as side:
+        side.open()
+        slices = [side.slice() for _ in range(shape.slices)]
+        found = {metric: [each[metric] for each in slices] for metric in slices[0]}
+        return found | {"pss": [side.footprint()]}, side.close()
+
+
+def reference_us() -> float:
+    """Return the CPU us of a round of the reference workload, on the server's CPU."""
+    with pinned(place("same", allowed_cpus()).server):
+        done = subprocess.run(
+            # -I: neither the environment nor our own folder has a say in what it imports.
+            [sys.executable, "-I", "-S", reference_load.__file__],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise RunFailedError(f"the reference workload failed: {last}")
+    return float(done.stdout)

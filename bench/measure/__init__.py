@@ -1,0 +1,1 @@
+"""One server under one load, and everything that is measured of it."""

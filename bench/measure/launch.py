@@ -1,0 +1,219 @@
+"""Starts a server in a process of its own, and stops it so that nothing of it is left.
+
+The server gets a session and process group of its own: a Ctrl-C in the terminal does not reach it,
+and a signal to the group reaches all of it. Its standard input is a pipe whose writing end only
+this process holds, so it ends when this process does, whatever ended it. Its standard error goes
+to an unlinked file: a pipe that nobody reads while a window is open would fill up and stall it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bench.measure import meter
+from bench.measure.placement import pinned
+from clients.engine.driver import allow_descriptors
+from clients.probe import Probe
+from servers import catalog
+
+READY_SECONDS = 20.0
+STOP_SECONDS = 10.0  # 10,000 threads that all end at once keep a stop from the GIL for up to 6 s
+REPEAT_SECONDS = 0.25  # between one SIGTERM and the next
+GROUP_SECONDS = 0.5  # for children that end because their parent has
+LAST_LINES = 8
+UNTIMED = ("--idle-timeout", "0", "--write-timeout", "0")
+"""A measured server keeps no time on its peers: not every model could do so at the same cost."""
+
+ROOT = Path(catalog.__file__).parents[1]
+"""The folder that holds our `servers` package: all of this project that a server can import."""
+
+
+class ServerDied(RuntimeError):  # noqa: N818  # it says what happened; the server's fault, not ours
+    """A server that ended, or did not start, answer or stop as it must; with its last words."""
+
+
+def command(model: catalog.Model, workers: int, backlog: int = 0, root: str = "") -> list[str]:
+    """Return the command line of a server.
+
+    Without `site` (-S) where the model needs nothing installed: what site-packages hooks into
+    every interpreter is not the server's own cost.
+    """
+    isolation = [] if model.needs else ["-S"]
+    values = {"--workers": workers, "--backlog": backlog, "--root": root}
+    options = [word for name, value in values.items() if value for word in (name, str(value))]
+    server = ["-m", "servers", model.name, "--port", "0", "--watch-stdin", *UNTIMED, *options]
+    return [sys.executable, *isolation, *server]
+
+
+class Server:
+    """A server process; started by `with`, awaited by `wait_until_answering`, ended by leaving.
+
+    Leaving raises ServerDied when the server did not end cleanly, unless an error is under way.
+    """
+
+    def __init__(
+        self,
+        model: catalog.Model,
+        *,
+        workers: int,
+        cpus: Sequence[int],
+        backlog: int = 0,
+        root: str = "",  # the folder that it serves files from; empty: none
+        home: Path = ROOT,  # the folder that holds the `servers` package to run
+    ) -> None:
+        self._command = command(model, workers, backlog, root)
+        self._home = home
+        self._cpus = cpus
+        self.host = ""
+        self.port = 0
+        self.ready_seconds = 0.0  # from the start of the process to its ready line
+        self.first_answer_seconds = 0.0  # and to the first answered request
+
+    def __enter__(self) -> Self:
+        self._stderr = tempfile.TemporaryFile()  # closed in __exit__
+        allow_descriptors()  # which the server inherits
+        with pinned(self._cpus):
+            self._started = time.monotonic()
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                cwd=self._home,  # where `-m` looks first
+                env={**os.environ, "PYTHONPATH": str(self._home)},
+                start_new_session=True,
+                bufsize=0,
+            )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            problem = self._stop()
+        finally:
+            for stream in (self._process.stdin, self._process.stdout, self._stderr):
+                if stream:
+                    stream.close()
+        if problem and error is None:
+            raise ServerDied(problem)
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also that of the server's group and session."""
+        return self._process.pid
+
+    def wait_until_answering(self) -> None:
+        """Wait for the ready line, then make one ECHO; times both. ServerDied when either fails."""
+        line = self._first_line()
+        self.ready_seconds = time.monotonic() - self._started
+        try:
+            ready = json.loads(line)
+            self.host, self.port = ready["host"], ready["port"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ServerDied(self._with_last_words(f"no ready line: {line!r}")) from error
+        try:
+            with Probe(self.host, self.port) as probe:
+                probe.echo(b"ready?")
+                self.first_answer_seconds = time.monotonic() - self._started
+        except OSError as error:
+            raise ServerDied(self._with_last_words(f"no first answer: {error}")) from error
+
+    def check_alive(self) -> None:
+        """Raise ServerDied when the process has ended."""
+        code = self._process.poll()
+        if code is not None:
+            raise ServerDied(self._with_last_words(f"the server died ({_ending(code)})"))
+
+    def _first_line(self) -> bytes:
+        """Return the first line of standard output; ServerDied when none comes in time."""
+        assert self._process.stdout is not None  # noqa: S101  # it was opened as a pipe
+        descriptor = self._process.stdout.fileno()
+        line = b""
+        while not line.endswith(b"\n"):
+            left = self._started + READY_SECONDS - time.monotonic()
+            if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+                raise ServerDied(self._with_last_words(f"not ready after {READY_SECONDS:g} s"))
+            data = os.read(descriptor, 4096)
+            if not data:
+                code = self._process.wait(STOP_SECONDS)
+                sentence = f"the server died at its start ({_ending(code)})"
+                raise ServerDied(self._with_last_words(sentence))
+            line += data
+        return line
+
+    def _stop(self) -> str:
+        """End the whole group, first by SIGTERM, then by force; return what was wrong, if any."""
+        died = self._process.poll() is not None
+        self._process.terminate()  # does nothing to a process that has ended
+        try:
+            ended = self._wait_for_end()
+            left = self._wait_for_group()
+        finally:
+            # Also when a Ctrl-C cut the waiting short. When all went well, nothing is left to kill.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            code = self._process.wait(STOP_SECONDS)
+        if left:
+            self._wait_for_group()
+        troubles = (
+            (died, f"the server died ({_ending(code)})"),
+            (not ended, f"the server still ran {STOP_SECONDS:g} s after SIGTERM"),
+            (code != 0, f"SIGTERM ended the server with {_ending(code)}"),
+            (left, f"the server left {len(left)} of its processes behind"),
+        )
+        return next((self._with_last_words(trouble) for true, trouble in troubles if true), "")
+
+    def _wait_for_end(self) -> bool:
+        """Wait for the server's end, without subprocess's polling; False when it takes too long.
+
+        SIGTERM is repeated: one that arrives in the moment before a server goes to sleep in a
+        system call is acted on only when that call returns, and the next one makes it return.
+        """
+        if self._process.returncode is not None:
+            return True
+        deadline = time.monotonic() + STOP_SECONDS
+        descriptor = os.pidfd_open(self.pid)
+        try:
+            while not select.select([descriptor], [], [], REPEAT_SECONDS)[0]:
+                if time.monotonic() > deadline:
+                    return False
+                self._process.terminate()
+            return True
+        finally:
+            os.close(descriptor)
+
+    def _wait_for_group(self) -> list[int]:
+        """Wait until nothing runs but the server itself; return what does after GROUP_SECONDS."""
+        deadline = time.monotonic() + GROUP_SECONDS
+        while left := [pid for pid in meter.running(self.pid) if pid != self.pid]:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.002)
+        return left
+
+    def _with_last_words(self, sentence: str) -> str:
+        """Add the last lines of the server's standard error to `sentence`."""
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()[-LAST_LINES:]
+        return "\n  ".join([sentence + (":" if lines else ""), *lines])
+
+
+def _ending(code: int) -> str:
+    """Say an exit code as subprocess gives it."""
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name

@@ -1,0 +1,79 @@
+"""The order of a run. Pure: scenarios, models, blocks and a seed in, a list of trials out.
+
+Every block runs each cell once, in an order of its own: a machine that grows slower over the run
+then slows all models alike, and no model always follows the same other. Only a ladder of idle
+connections is climbed from below: what a rung took says whether the next one may be tried.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count, islice
+
+from bench.plan.scenarios import Scenario
+from servers.catalog import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A model under a scenario."""
+
+    model: Model
+    scenario: Scenario
+    workers: int  # of a pool; 0: the model has none
+
+    @property
+    def ladder(self) -> tuple[str, str, int]:
+        """What the rungs of one ladder of idle connections have in common."""
+        return self.model.name, self.scenario.name, self.workers
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A cell's turn in a block; blocks count from 1."""
+
+    cell: Cell
+    block: int
+
+
+def cells(models: Sequence[Model], scenarios: Sequence[Scenario], workers: int = 0) -> list[Cell]:
+    """Pair scenarios with models. `workers` is the size of pools where the level sets none.
+
+    A level about the size of a pool holds no cell for a model without one.
+    """
+    return [
+        Cell(model, scenario, model.workers and (scenario.workers or workers or model.workers))
+        for scenario in scenarios
+        for model in models
+        if model.workers or not scenario.workers
+    ]
+
+
+def order(cells: Sequence[Cell], blocks: int, seed: int) -> list[Trial]:
+    """Return `blocks` x `cells` trials, block after block, each in a random order of its own."""
+    return [trial for block in islice(endless(cells, seed), blocks) for trial in block]
+
+
+def endless(cells: Sequence[Cell], seed: int) -> Iterator[list[Trial]]:
+    """Yield block after block without end, in the order that `order` gives them."""
+    shuffler = random.Random(seed)  # noqa: S311  # an order to be repeated, not a secret
+    for block in count(1):
+        shuffled = shuffler.sample(cells, len(cells))
+        yield [Trial(cell, block) for cell in climbing(shuffled)]
+
+
+def climbing(cells: Sequence[Cell]) -> list[Cell]:
+    """Return `cells` with the rungs of each ladder, which keep their places, sorted upwards."""
+    places: dict[tuple[str, str, int], list[int]] = defaultdict(list)
+    for place, cell in enumerate(cells):
+        if cell.scenario.idle:
+            places[cell.ladder].append(place)
+    climbed = list(cells)
+    for ladder in places.values():
+        rungs = sorted((cells[place] for place in ladder), key=lambda cell: cell.scenario.idle)
+        for place, cell in zip(ladder, rungs, strict=True):
+            climbed[place] = cell
+    return climbed

@@ -1,0 +1,78 @@
+"""Rates that follow from what the models can do. Pure.
+
+A scenario may ask for a share of a capacity. The run then begins with a short closed loop of each
+model under the same load (`probes`), and the answers turn shares into rates (`resolve`). A model
+that leaves connections unserved has no capacity to speak of, and is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from bench.plan.order import Cell
+from reports.record import Sample
+
+Capacities = Mapping[Cell, float]
+"""Requests per second by probe; 0: the model did not serve every connection."""
+
+
+def probe(cell: Cell) -> Cell:
+    """Return the closed loop that tells a cell's capacity."""
+    return replace(cell, scenario=replace(cell.scenario, share=0.0, share_of=""))
+
+
+def probes(cells: Iterable[Cell]) -> list[Cell]:
+    """Return what has to be measured before `cells` have their rates, each once."""
+    return list(dict.fromkeys(probe(cell) for cell in cells if cell.scenario.share))
+
+
+def capacity(sample: Sample) -> float:
+    """Return what a probe's trial says."""
+    served = all(sample.requests_per_connection) and not any(sample.errors.values())
+    return sample.requests / sample.seconds if sample.seconds and served else 0.0
+
+
+def _own(cell: Cell, capacities: Capacities) -> float:
+    return capacities[probe(cell)]
+
+
+def _slowest(cell: Cell, capacities: Capacities) -> float:
+    """Return the least over all models and placements: a rate that suits every one of them."""
+    return min(
+        rate
+        for other, rate in capacities.items()
+        if rate and other.scenario.name == cell.scenario.name
+    )
+
+
+CAPACITIES: Mapping[str, Callable[[Cell, Capacities], float]] = {
+    "its own": _own,
+    "the slowest model's": _slowest,
+}
+"""Whose capacity a scenario's `share_of` names."""
+
+
+def resolve(cells: Sequence[Cell], capacities: Capacities) -> list[Cell]:
+    """Return `cells` with their rates, to two digits; those of a model without one are left out."""
+    return [
+        _at_rate(cell, capacities) if cell.scenario.share else cell
+        for cell in cells
+        if not cell.scenario.share or capacities[probe(cell)]
+    ]
+
+
+def _at_rate(cell: Cell, capacities: Capacities) -> Cell:
+    rate = cell.scenario.share * CAPACITIES[cell.scenario.share_of](cell, capacities)
+    return replace(cell, scenario=replace(cell.scenario, rate=float(f"{rate:.2g}")))
+
+
+def left_out(capacities: Capacities) -> list[str]:
+    """Return a sentence for each model that has no rate."""
+    names = dict.fromkeys(
+        (cell.model.name, cell.scenario.name) for cell, rate in capacities.items() if not rate
+    )
+    return [
+        f"{model} is left out of {scenario}: it does not serve every connection"
+        for model, scenario in names
+    ]

@@ -1,0 +1,154 @@
+"""A run: every trial of a plan in its order, each stored as it finishes.
+
+A failed trial is stored as failed and the run goes on. Ctrl-C or SIGTERM ends the trial under way
+and the run; every trial stored before that stays.
+
+The null server's ceiling under a load is measured in each block right after the first trial that
+has this load, so that both saw the same machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from types import FrameType
+from typing import Any, NoReturn
+
+from bench.measure.machine import fingerprint
+from bench.measure.null import ceiling
+from bench.measure.placement import Placement, place
+from bench.measure.trial import measure, untried
+from bench.plan.ladder import Ladder
+from bench.plan.order import Cell, Trial
+from bench.plan.rates import capacity
+from bench.plan.scenarios import Profile, Scenario
+from bench.run.progress import Reporter
+from reports.record import Run
+from reports.store import RunFolder
+
+
+class Outcome(Enum):
+    """How a run ended."""
+
+    COMPLETE = "complete"
+    FAILED = "a trial failed"
+    INTERRUPTED = "interrupted"
+
+
+def describe(profile: Profile, models: Sequence[str], seed: int, **chosen: Any) -> Run:
+    """Return the record of a run that begins now, with an id that sorts by time.
+
+    `chosen` are further fields of the record.
+    """
+    now = datetime.now(UTC)
+    return Run(
+        id=f"{now:%Y%m%dT%H%M%SZ}-{profile.name}",
+        started=now.isoformat(timespec="seconds"),
+        profile=profile.name,
+        seed=seed,
+        models=list(models),
+        scenarios=list(dict.fromkeys(scenario.name for scenario in profile.scenarios)),
+        blocks=profile.blocks,
+        window_seconds=profile.window_seconds,
+        warm_up_seconds=profile.warm_up_seconds,
+        machine=fingerprint(),
+        **chosen,
+    )
+
+
+PROBE_SECONDS = 0.4
+
+
+def capacities(
+    probes: Iterable[Cell],
+    profile: Profile,
+    cpus: Sequence[int] | Placement,
+    finished: Callable[[Cell, float], object],
+) -> dict[Cell, float]:
+    """Measure what each probe's model can do; `finished` is told each as it is known."""
+    short = dataclasses.replace(profile, window_seconds=PROBE_SECONDS)
+    found = {}
+    for probe in probes:
+        found[probe] = capacity(measure(Trial(probe, block=0), short, "", cpus))
+        finished(probe, found[probe])
+    return found
+
+
+class Ceilings:
+    """What the null server reaches under each load, once in each block."""
+
+    def __init__(self, seconds: float, cpus: Sequence[int] | Placement) -> None:
+        self._seconds = seconds
+        self._cpus = cpus
+        self._known: dict[tuple[int, Scenario], float] = {}
+
+    def of(self, trial: Trial) -> float:
+        """Return requests per second; 0 for a load that no generator could be the limit of."""
+        scenario = trial.cell.scenario
+        if not (self._seconds and scenario.saturates):
+            return 0.0
+        # The size of a pool is nothing to the null server.
+        key = (trial.block, dataclasses.replace(scenario, workers=0))
+        if key not in self._known:
+            placement = place(scenario.placement, self._cpus)
+            self._known[key] = ceiling(scenario, placement, self._seconds)
+        return self._known[key]
+
+
+def conduct(
+    trials: Iterable[Trial],
+    profile: Profile,
+    folder: RunFolder,
+    run_id: str,
+    reporter: Reporter,
+    cpus: Sequence[int] | Placement,
+) -> Outcome:
+    """Run `trials` in order and store each; StoreError when the disk will not take one."""
+    outcome = Outcome.COMPLETE
+    ceilings = Ceilings(profile.ceiling_seconds, cpus)
+    ladder = Ladder(fingerprint()["memory_bytes"])
+    try:
+        with interruptible(), reporter:
+            for trial in trials:
+                if refusal := ladder.refusal(trial):
+                    sample = untried(trial, run_id, cpus, stopped=refusal)
+                else:
+                    sample = dataclasses.replace(
+                        measure(trial, profile, run_id, cpus),
+                        ceiling_requests_per_second=ceilings.of(trial),
+                    )
+                    ladder.climbed(trial, sample)
+                folder.append(sample)
+                reporter.finished(sample)
+                if sample.failure:
+                    outcome = Outcome.FAILED
+    except KeyboardInterrupt:
+        return Outcome.INTERRUPTED
+    return outcome
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt at the first SIGINT or SIGTERM, and let no later one disturb.
+
+    The first unwinds the trial under way, which stops its server and its generator. A second, from
+    an impatient hand, must not cut that short; it counts again once the context has been left.
+    """
+
+    def first(_number: int, _frame: FrameType | None) -> NoReturn:
+        for number in numbers:
+            # Not SIG_IGN, which a process started from here would inherit.
+            signal.signal(number, lambda *_: None)
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, first) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,123 @@
+"""From what a user asked for to a stored run: capacities, the header, the trials, the verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench.measure.noise import watch
+from bench.measure.null import wake_up_ns
+from bench.measure.placement import Placement
+from bench.plan.order import Cell, Trial, cells, endless
+from bench.plan.precision import Precision
+from bench.plan.rates import left_out, probes, resolve
+from bench.plan.scenarios import Profile
+from bench.run.conduct import Outcome, capacities, conduct, describe, interruptible
+from bench.run.progress import Reporter, header, reporter
+from reports.store import RunFolder, Store
+from servers.catalog import Model
+
+LOOK_SECONDS = 0.2  # before a run: is anything else busy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a user asked for, checked."""
+
+    profile: Profile
+    models: Sequence[Model]
+    workers: int  # of pools; 0: as their rows say
+    seed: int
+    cpus: Sequence[int] | Placement  # the allowed ones, or both sides' own
+    placement: str  # of all scenarios; empty: each has its own
+    precision: float  # a share; 0: the profile's blocks and no more
+    budget_seconds: float
+
+    def options(self) -> dict[str, Any]:
+        """Return what the record of the run keeps of it."""
+        named = self.cpus._asdict() if isinstance(self.cpus, Placement) else {}
+        return {
+            "workers": self.workers,
+            "precision": self.precision,
+            "budget_seconds": self.budget_seconds,
+            **{f"{side}_cpus": cpus for side, cpus in named.items()},
+        }
+
+
+def run(request: Request, results: Path, console: Console) -> tuple[RunFolder, Outcome]:
+    """Measure, and store what was measured; KeyboardInterrupt before there is a run to store."""
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    profile = request.profile
+    now = watch(LOOK_SECONDS)
+    with interruptible():
+        wake_up = wake_up_ns(request.cpus)
+        planned, options = _with_rates(request, say)
+    record = describe(
+        profile,
+        [model.name for model in request.models],
+        request.seed,
+        placement_override=request.placement,
+        wake_up_ns=wake_up,
+        options=options,
+    )
+    folder = Store(results).create(record)
+    count = profile.blocks * len(planned)
+    for line in header(record, count, now):
+        say(line)
+    progress = reporter(console, count)
+    precision = Precision(request.precision, request.budget_seconds, time.monotonic)
+    trials = _trials(request, planned, folder, progress, precision)
+    outcome = conduct(trials, profile, folder, record.id, progress, request.cpus)
+    if precision.verdict:
+        say(precision.verdict)
+    return folder, outcome
+
+
+def _with_rates(request: Request, say: Callable[[str], None]) -> tuple[list[Cell], dict[str, Any]]:
+    """Pair scenarios with models, and turn shares of a capacity into rates."""
+    paired = cells(request.models, request.profile.scenarios, request.workers)
+    found = capacities(
+        probes(paired),
+        request.profile,
+        request.cpus,
+        lambda cell, rate: say(
+            f"capacity for {cell.scenario.name}, {cell.scenario.placement}:"
+            f" {cell.model.name} {rate:,.0f} requests/s"
+        ),
+    )
+    for sentence in left_out(found):
+        say(sentence)
+    stored = [
+        {
+            "model": cell.model.name,
+            "scenario": cell.scenario.name,
+            "placement": cell.scenario.placement,
+            "workers": cell.workers,
+            "requests_per_second": rate,
+        }
+        for cell, rate in found.items()
+    ]
+    return resolve(paired, found), request.options() | {"capacities": stored}
+
+
+def _trials(
+    request: Request,
+    planned: Sequence[Cell],
+    folder: RunFolder,
+    progress: Reporter,
+    precision: Precision,
+) -> Iterable[Trial]:
+    blocks: Iterator[list[Trial]] = endless(planned, request.seed)
+    fewest = request.profile.blocks
+    if request.precision and planned:
+        return precision.trials(blocks, fewest, lambda: folder.read()[1], progress.more)
+    return (trial for block in islice(blocks, fewest) for trial in block)

@@ -1,9 +1,0 @@
-"""The types of the compiled message."""
-
-from typing_extensions import disjoint_base
-
-from clients import exchange
-
-@disjoint_base
-class Message:
-    def __init__(self, message: exchange.Message, count: int) -> None: ...

@@ -1,0 +1,178 @@
+"""The load engine's phases and threads; what a thread does is in `clients.engine._engine`."""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from clients.engine._engine import Worker
+from clients.engine._schedule import Schedule
+from clients.engine.exchange import Exchange
+from clients.load import ERROR_KINDS, Load
+
+MAX_INTERVALS = 1024
+"""Of a window: each costs a histogram of 216 KiB in every thread."""
+
+
+class Driver(Protocol):
+    """What the engine and its oracle, `clients.engine.reference`, have in common.
+
+    The phases come in this order; between them the driver holds still with requests outstanding.
+    `warm_up`, `measure` and `drain` may be repeated on the same connections.
+    """
+
+    def open(self) -> None:
+        """Try to open every connection once; those that failed are tried again under load."""
+
+    def warm_up(self, seconds: float) -> None:
+        """Load the server outside every figure but the errors."""
+
+    def measure(self, seconds: float, interval_seconds: float) -> None:
+        """Load the server and count; the time axis has a step of `interval_seconds`."""
+
+    def drain(self, seconds: float) -> None:
+        """Take answers for at most `seconds`; what is left then is unfinished."""
+
+    def tally(self) -> dict[str, Any]:
+        """Return the figures of the last window, as `Tally.from_raw` takes them."""
+
+    def close(self) -> None:
+        """Close the connections and let go of everything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one of the engine's threads gets of a load."""
+
+    first: int  # number of its first connection
+    busy: int
+    idle: int
+    schedule: Schedule | None  # its part of an open loop
+
+
+def shares(load: Load) -> list[Share]:
+    """Deal a load out to the engine's threads.
+
+    Uniform arrivals take turns among the threads; Poisson arrivals at rate r are the sum of n
+    independent ones at rate r/n.
+    """
+    dealt: list[Share] = []
+    first = 0
+    for index in range(load.threads):
+        busy = _deal(load.connections, load.threads, index)
+        idle = _deal(load.idle, load.threads, index)
+        schedule = None
+        if load.rate:
+            turn_ns = index * 1e9 / load.rate if load.arrivals == "uniform" else 0.0
+            rate = load.rate / load.threads
+            schedule = Schedule(rate, load.arrivals, (load.seed + index) % 2**64, turn_ns)
+        dealt.append(Share(first, busy, idle, schedule))
+        first += busy + idle
+    return dealt
+
+
+def _deal(count: int, hands: int, hand: int) -> int:
+    return count * (hand + 1) // hands - count * hand // hands
+
+
+def allow_descriptors() -> None:
+    """Raise this process's limit on descriptors as far as it may: one for each connection."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class Engine:
+    """A `Driver` over epoll, without the GIL, in `load.threads` threads."""
+
+    def __init__(self, load: Load) -> None:
+        allow_descriptors()
+        exchange = Exchange.of(load)
+        self._workers = [Worker(load, exchange, share) for share in shares(load)]
+        self._pool = ThreadPoolExecutor(load.threads)
+        self._rate = load.rate
+        self._seconds = self._interval_seconds = self._cpu_seconds = 0.0
+
+    def open(self) -> None:
+        """Try to open every connection once, a limited number at a time."""
+        self._each(Worker.open)
+
+    def warm_up(self, seconds: float) -> None:
+        """Load the server for `seconds`, outside every figure but the errors."""
+        begin = time.monotonic_ns()
+        self._each(Worker.warm_up, begin, begin + _ns(seconds))
+
+    def measure(self, seconds: float, interval_seconds: float) -> None:
+        """Load the server for `seconds`, and count; ValueError for too many intervals."""
+        if not 1 <= math.ceil(seconds / interval_seconds) <= MAX_INTERVALS:
+            raise ValueError(
+                f"{seconds} s make 1 to {MAX_INTERVALS} intervals, not of {interval_seconds} s"
+            )
+        cpu = time.process_time()
+        begin = time.monotonic_ns()
+        self._each(Worker.measure, begin, begin + _ns(seconds), _ns(interval_seconds))
+        self._cpu_seconds = time.process_time() - cpu
+        self._seconds = seconds
+        self._interval_seconds = interval_seconds
+
+    def drain(self, seconds: float) -> None:
+        """Take answers for at most `seconds`; what is left then is unfinished."""
+        self._each(Worker.drain, time.monotonic_ns() + _ns(seconds))
+
+    def tally(self) -> dict[str, Any]:
+        """Return the figures of the last window, those of the threads added up."""
+        parts = [worker.results() for worker in self._workers]
+
+        def joined(name: str) -> list[Any]:
+            return [figure for part in parts for figure in part[name]]
+
+        def added(name: str) -> list[int]:
+            return [sum(figures) for figures in zip(*(part[name] for part in parts), strict=True)]
+
+        return {
+            "seconds": self._seconds,
+            "requests": sum(joined("interval_requests")),
+            "errors": dict(zip(ERROR_KINDS, added("errors"), strict=True)),
+            "rate": self._rate,
+            "answered": joined("answered"),
+            "unanswered": joined("unanswered"),
+            "connecting": joined("connecting"),
+            "connect_retries": sum(joined("connect_retries")),
+            "services": joined("services"),
+            "send_lags": joined("send_lags"),
+            "idle_served": sum(joined("idle_served")),
+            "requests_per_connection": joined("requests_per_connection"),
+            "interval_seconds": self._interval_seconds,
+            "interval_requests": added("interval_requests"),
+            "interval_latencies": [
+                [pair for latencies in interval for pair in latencies]
+                for interval in zip(*(part["interval_latencies"] for part in parts), strict=True)
+            ],
+            "generator_cpu_seconds": self._cpu_seconds,
+        }
+
+    def close(self) -> None:
+        """Close the connections and end the threads."""
+        for worker in self._workers:
+            worker.close()
+        self._pool.shutdown()
+
+    def _each(self, phase: Callable[..., None], *times: int) -> None:
+        """Run a phase in all threads; an interrupt of the caller ends it early."""
+        futures = [self._pool.submit(phase, worker, *times) for worker in self._workers]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            for worker in self._workers:
+                worker.cancel()
+            wait(futures)
+            raise
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)

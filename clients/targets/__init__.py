@@ -1,0 +1,1 @@
+"""Servers with known answers, to hold the engine and the client against."""

@@ -1,0 +1,147 @@
+"""The answers that a report leads with: who is first, by how much, and which model for which need.
+
+First are all models that no other surely beats (`reports.stats.ranks_of`). How far ahead they are
+is the ratio, within blocks, of the best of them to the best of those that are surely beaten.
+Recommendations are drawn from the run's own figures; a need that it has no scenario for is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from reports.cells.workload import Cell, Workload
+from reports.metrics import (
+    CPU,
+    CPU_PER_MIB,
+    P99,
+    PSS_LOADED,
+    PSS_PER_CONNECTION,
+    THROUGHPUT,
+    Metric,
+)
+from reports.record import Sample
+from reports.stats import LEAST_COVERAGE, Interval, Ranks, range_coverage, ratio_interval
+from reports.units import DASH, number
+
+COSTS = {CPU: "us CPU per request", CPU_PER_MIB: "ms CPU per MiB", PSS_LOADED: "MiB"}
+BIG_BYTES = 64 * 1024
+"""From this payload on a request is a big transfer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who is first in a workload by one figure, and how far ahead."""
+
+    workload: Workload
+    metric: Metric
+    ranks: dict[str, Ranks]
+    leaders: tuple[Cell, ...]  # those who share the first rank, best median first
+    runner_up: Cell | None  # the best of those surely beaten
+    lead: Interval | None  # how many times as good as the runner-up, above 1
+    told: bool  # whether there were trials enough to claim any difference
+
+    @property
+    def best(self) -> Cell:
+        """The leader of the best median."""
+        return self.leaders[0]
+
+    @property
+    def figure(self) -> str:
+        """The best leader's figure in words, with its unit."""
+        # Durations in words carry their unit.
+        unit = "" if self.metric.latency else self.metric.unit
+        return f"{self.best.write(self.metric)} {unit}".strip()
+
+    @property
+    def ahead(self) -> str:
+        """By how much, in words, or why nothing is said about it."""
+        if not self.told:
+            return "too few trials to tell"
+        if not (self.lead and self.runner_up):
+            return "not told apart" if len(self.leaders) > 1 else ""
+        times, low, high = (number(bound) for bound in self.lead[:3])
+        if self.metric.more_is_better:
+            return f"{times} times {self.runner_up.model} ({low} {DASH} {high})"
+        return f"{self.runner_up.model} has {times} times that ({low} {DASH} {high})"
+
+    @property
+    def at_what(self) -> str:
+        """What the best leader costs, in words."""
+        costs = (
+            f"{self.best.write(metric)} {COSTS[metric]}"
+            for metric in map(self.workload.suited, (CPU, PSS_LOADED))
+            if metric is not self.metric and metric.name in self.best.figures
+        )
+        return ", ".join(costs)
+
+
+def standing_of(workload: Workload, metric: Metric) -> Standing | None:
+    """Return who is first by a figure; None when no model that may be ranked has it."""
+    metric = workload.suited(metric)
+    ranks = workload.ranks(metric)
+    if not ranks:
+        return None
+    cells = {cell.model: cell for cell in workload.cells}
+    leaders = tuple(cells[model] for model, rank in ranks.items() if rank.first == 1)
+    runner_up = next((cells[model] for model, rank in ranks.items() if rank.first > 1), None)
+    lead = None
+    if runner_up:
+        pair = leaders[0].by_block(metric), runner_up.by_block(metric)
+        lead = ratio_interval(*(pair if metric.more_is_better else reversed(pair)))
+    told = range_coverage(len(leaders[0].by_block(metric))) >= LEAST_COVERAGE
+    return Standing(workload, metric, ranks, leaders, runner_up, lead, told)
+
+
+class Need(NamedTuple):
+    """What a reader's workload may be like, and where a run would show it."""
+
+    title: str
+    shown_by: Callable[[Sample], bool]
+    metric: Metric
+    scenarios: str  # that would show it, for a run that has none of them
+
+
+NEEDS: Sequence[Need] = (
+    Need(
+        "Many idle connections",
+        lambda load: load.idle_connections > 0,
+        PSS_PER_CONNECTION,
+        "connections",
+    ),
+    Need("CPU-heavy requests", lambda load: load.kind == "COMPUTE", THROUGHPUT, "compute"),
+    Need("Requests that wait", lambda load: load.kind == "WAIT", THROUGHPUT, "wait"),
+    Need("Short connections", lambda load: load.session == 1, THROUGHPUT, "churn"),
+    Need(
+        "Big transfers",
+        lambda load: load.file_bytes > 0 or load.size_bytes >= BIG_BYTES,
+        THROUGHPUT,
+        "bulk or file-get",
+    ),
+    Need("Tail latency at a given rate", lambda load: load.rate > 0, P99, "rate"),
+)
+
+
+class Recommendation(NamedTuple):
+    """A need, and what this run says to it; without a standing it says nothing."""
+
+    need: Need
+    standings: tuple[Standing, ...]  # one for each scenario that shows it
+
+
+def recommendations(workloads: Sequence[Workload]) -> list[Recommendation]:
+    """Return an answer to every need, the most demanding level of each scenario that shows it."""
+    return [Recommendation(need, tuple(_standings(need, workloads))) for need in NEEDS]
+
+
+def _standings(need: Need, workloads: Sequence[Workload]) -> list[Standing]:
+    by_scenario: dict[str, Standing] = {}
+    for workload in workloads:
+        # A rate that every model has of its own is no common ground.
+        if need.shown_by(workload.load) and workload.comparable:
+            standing = standing_of(workload, need.metric)
+            # Workloads stand in the order of their demands; the last that anybody meets counts.
+            if standing:
+                by_scenario[workload.scenario] = standing
+    return list(by_scenario.values())

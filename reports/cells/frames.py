@@ -1,0 +1,87 @@
+"""Runs as pandas frames, for `summary.csv` and for whoever wants to go on from there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from reports.cells.workload import Cell, Workload
+from reports.metrics import METRICS, Trial
+from reports.record import Sample
+
+_LABELS = (
+    "scenario", "level", "model", "block", "started", "failure", "connections", "depth", "session",
+    "kind", "size_bytes", "workers", "placement",
+)  # fmt: skip
+_CELL_LABELS = (
+    "scenario", "level", "model", "placement", "trials", "failures", "offered", "served_low",
+    "served_high", "ranked", "limit", "limit_reasons", "disturbed_trials",
+)  # fmt: skip
+
+
+def trials_frame(samples: Iterable[Sample]) -> pd.DataFrame:
+    """Return one row per trial: its labels and every figure of METRICS (nan where it has none).
+
+    Latencies have a second column `<name>_at_least` that says where they are lower bounds.
+    """
+    return pd.DataFrame([_trial_row(Trial(sample)) for sample in samples])
+
+
+def summary_frame(workloads: Sequence[Workload]) -> pd.DataFrame:
+    """Return one row per cell: each figure with the range of its trials, and what went wrong.
+
+    `<name>` is the median over the trials (latencies: of the merged histogram), `<name>_low`
+    and `<name>_high` are the least and the greatest of the trials, or from eight trials on the
+    95% interval of `reports.stats`. `ranks` are those by the workload's headline figure.
+    """
+    rows = [
+        _cell_row(cell) | {"ranks": str(ranks.get(cell.model, ""))}
+        for workload in workloads
+        for ranks in [workload.ranks(workload.headline)]
+        for cell in workload.cells
+    ]
+    # A run without any trial has the same columns, and no row.
+    return pd.DataFrame(rows, columns=None if rows else _columns())
+
+
+def _columns() -> list[str]:
+    figures = [
+        f"{metric.name}{end}"
+        for metric in METRICS
+        for end in ("", "_low", "_high", *(["_at_least"] if metric.latency else []))
+    ]
+    return [*_CELL_LABELS, *figures, "notes", "ranks"]
+
+
+def _trial_row(trial: Trial) -> dict[str, object]:
+    sample = trial.sample
+    row: dict[str, object] = {name: getattr(sample, name) for name in _LABELS}
+    row["served"] = trial.served
+    row["errors"] = sum(sample.errors.values())
+    row["disturbed"] = trial.disturbed
+    for metric in METRICS:
+        row[metric.name] = None if sample.failure else metric.of(trial)
+        if metric.latency:
+            summary = trial.summaries(metric.source)
+            row[f"{metric.name}_at_least"] = bool(summary.get(f"{metric.latency}_at_least"))
+    return row
+
+
+def _cell_row(cell: Cell) -> dict[str, object]:
+    labels = (
+        cell.scenario, cell.level, cell.model, cell.load.placement, len(cell.trials),
+        len(cell.failures), cell.load.connections, *cell.served, cell.ranked, cell.verdict.limit,
+        "; ".join(cell.verdict.reasons), sum(trial.disturbed for trial in cell.trials),
+    )  # fmt: skip
+    row: dict[str, object] = dict(zip(_CELL_LABELS, labels, strict=True))
+    for metric in METRICS:
+        spread = cell.figures.get(metric.name)
+        row[metric.name] = spread and spread.value
+        row[f"{metric.name}_low"] = spread and spread.low
+        row[f"{metric.name}_high"] = spread and spread.high
+        if metric.latency:
+            row[f"{metric.name}_at_least"] = bool(spread and spread.at_least)
+    row |= {f"errors_{kind}": count for kind, count in cell.errors.items()}
+    row["notes"] = "; ".join(cell.notes)
+    return row

@@ -1,0 +1,340 @@
+"""Trials brought together: a cell is one model under one load, a workload all models under it.
+
+Medians over trials with the interval that `reports.stats` gives them; latencies from the merged
+histogram. What makes a cell no fair match for the others (connections never served, errors, failed
+trials) is said in its notes, and it is then not ranked. Nothing is left out silently.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from reports.cells.limits import Evidence, Verdict, may_use, verdict
+from reports.histogram import PERCENTILES, Histogram, slot_values, summarize
+from reports.metrics import (
+    BANDWIDTH,
+    CONNECT_MAX,
+    CPU,
+    GENERATOR,
+    METRICS,
+    PSS_PER_CONNECTION,
+    SERVER_CORES,
+    THROUGHPUT,
+    Metric,
+    Trial,
+    suited,
+)
+from reports.record import Run, Sample
+from reports.stats import Interval, Ranks, median_interval, percentile_interval, ranks_of
+from reports.units import AT_LEAST, DASH, MISSING, extent, percent
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A figure of a cell, and its interval: the range of the trials, or from eight on BCa's."""
+
+    value: float
+    low: float
+    high: float
+    trials: int  # that the interval comes from; 0: only the trials together gave the figure
+    at_least: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One model under one load: everything its trials say together."""
+
+    scenario: str
+    level: str
+    model: str
+    load: Sample  # any of the trials: they all had this load
+    trials: tuple[Trial, ...]  # the good ones
+    failures: tuple[str, ...]  # what went wrong in each of the others
+    errors: dict[str, int]  # by kind, over all trials, zeros included
+    answered: Histogram
+    unanswered: Histogram
+    figures: dict[str, Spread]  # by Metric.name; absent when no trial gives it
+    verdict: Verdict  # what limited it
+    stopped: str = ""  # why the model could not go on at this level
+
+    @property
+    def served(self) -> tuple[int, int]:
+        """The fewest and the most connections that a trial served."""
+        counts = [trial.served for trial in self.trials] or [0]
+        return min(counts), max(counts)
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the cell did all it was asked for, and so may be called best at something."""
+        return bool(
+            self.trials
+            and not self.failures
+            and not self.stopped
+            and not sum(self.errors.values())
+            and self.served[0] >= self.load.connections
+        )
+
+    def ranked_by(self, metric: Metric) -> bool:
+        """Whether the cell may be ranked by this figure.
+
+        What the generator limited was not the server's throughput.
+        """
+        return self.ranked and not (
+            metric in (THROUGHPUT, BANDWIDTH) and self.verdict.limit == "generator"
+        )
+
+    def by_block(self, metric: Metric) -> dict[int, float]:
+        """Return the figure of each trial that has it, by its block."""
+        values = ((trial.sample.block, metric.of(trial)) for trial in self.trials)
+        return {block: value for block, value in values if value is not None}
+
+    def extreme(self, metric: Metric) -> float:
+        """Return the greatest of the figure and its trials: how far a chart must reach."""
+        return max(self.figures[metric.name].value, *self.by_block(metric).values(), 0.0)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know before comparing the cell with others, gravest first."""
+        notes = []
+        if self.failures:
+            count = len(self.failures)
+            share = f" {count} of {count + len(self.trials)}" if self.trials else ""
+            notes.append(f"failed{share}: {self.failures[0].splitlines()[0]}")
+        if self.stopped:
+            notes.append(self.stopped)
+        errors = {kind: count for kind, count in self.errors.items() if count}
+        if self.trials and self.served[0] < self.load.connections:
+            notes.append(f"{extent(*self.served)} of {self.load.connections} served")
+            # The requests of those connections: the same thing, said twice.
+            errors.pop("unfinished", None)
+        notes += [f"{count:,} {kind.replace('_', ' ')}" for kind, count in errors.items()]
+        if self.verdict.limit == "generator":
+            notes.append(self.verdict.reasons[0])
+        disturbed = [trial.sample for trial in self.trials if trial.disturbed]
+        if disturbed:
+            most = max(max(sample.foreign_cpu_share, sample.steal_share) for sample in disturbed)
+            notes.append(f"{len(disturbed)} of {len(self.trials)} disturbed ({percent(most)})")
+        return notes
+
+    def write(self, metric: Metric) -> str:
+        """Return a figure in words: 1.24 ms, or ≥ 600 ms, or a dash."""
+        spread = self.figures.get(metric.name)
+        if spread is None:
+            return MISSING
+        bound = metric in (THROUGHPUT, BANDWIDTH) and self.verdict.limit == "generator"
+        return AT_LEAST * (spread.at_least or bound) + metric.write(spread.value)
+
+    def write_range(self, metric: Metric) -> str:
+        """Return the interval in words; empty without at least two trials."""
+        spread = self.figures.get(metric.name)
+        if spread is None or spread.trials < 2:
+            return ""
+        low, high = metric.write(spread.low), metric.write(spread.high)
+        figure, _, unit = low.partition(" ")
+        # A unit that both ends have is said once: 1.1 to 1.4 ms.
+        return f"{figure if unit and high.endswith(f' {unit}') else low} {DASH} {high}"
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """All cells that had the same scenario and level, in the run's order of models."""
+
+    scenario: str
+    level: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def load(self) -> Sample:
+        """Any of the trials, for what the cells have in common."""
+        return self.cells[0].load
+
+    @property
+    def comparable(self) -> bool:
+        """Whether all cells had one load; a `curve` drives each model at its own rates."""
+        return len({cell.load.rate for cell in self.cells}) == 1
+
+    @property
+    def headline(self) -> Metric:
+        """What the workload is there to compare: throughput, unless the load itself fixes that."""
+        for holds, metric in (
+            (self.load.rate, CPU),
+            (self.load.idle_connections, PSS_PER_CONNECTION),
+            (self.load.backlog, CONNECT_MAX),
+        ):
+            if holds:
+                return metric
+        return self.suited(THROUGHPUT)
+
+    def suited(self, metric: Metric) -> Metric:
+        """Return the figure that says of this load what `metric` does of a request."""
+        return suited(metric, self.load)
+
+    @property
+    def ranking(self) -> list[Cell]:
+        """The cells by the headline figure, best first, those not ranked after all others."""
+        name, sign = self.headline.name, -1 if self.headline.more_is_better else 1
+
+        def place(cell: Cell) -> tuple[bool, float]:
+            spread = cell.figures.get(name)
+            return not cell.ranked, sign * spread.value if spread else float("inf")
+
+        return sorted(self.cells, key=place)
+
+    def ranks(self, metric: Metric) -> dict[str, Ranks]:
+        """Return the ranks by one figure of all models that may be ranked by it, best first."""
+        figures = {
+            cell.model: values
+            for cell in self.cells
+            if cell.ranked_by(metric) and (values := cell.by_block(metric))
+        }
+        return ranks_of(figures, more_is_better=metric.more_is_better)
+
+
+def workloads_of(run: Run, samples: Iterable[Sample]) -> list[Workload]:
+    """Bring trials together, scenarios and models in the order in which the run lists them."""
+
+    def workload_key(
+        sample: Sample,
+    ) -> tuple[int, str, int, int, int, int, str, list[tuple[int, str]], str]:
+        return (
+            _place(sample.scenario, run.scenarios),
+            sample.scenario,
+            sample.connections,
+            sample.size_bytes,
+            sample.idle_connections,
+            sample.backlog,
+            sample.placement,
+            _natural(sample.level),
+            sample.level,
+        )
+
+    def model_key(sample: Sample) -> tuple[int, str]:
+        return _place(sample.model, run.models), sample.model
+
+    ordered = sorted(samples, key=lambda s: (workload_key(s), model_key(s), s.block))
+    workloads = []
+    for _, group in groupby(ordered, key=workload_key):
+        cells = tuple(
+            _cell(list(trials), gil=bool(run.machine.get("gil", True)))
+            for _, trials in groupby(group, key=model_key)
+        )
+        workloads.append(Workload(cells[0].scenario, cells[0].level, cells))
+    return workloads
+
+
+def _place(name: str, names: Sequence[str]) -> int:
+    return names.index(name) if name in names else len(names)
+
+
+def _natural(words: str) -> list[tuple[int, str]]:
+    """Return a key that sorts numbers in words as numbers: 25% before 100%."""
+    parts = re.split(r"(\d+)", words)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+
+
+def _cell(samples: Sequence[Sample], *, gil: bool) -> Cell:
+    # Without a window there is nothing to count: a failed trial, or one that was not tried.
+    trials = tuple(Trial(sample) for sample in samples if not sample.failure and sample.seconds)
+    errors: Counter[str] = Counter()
+    for sample in samples:
+        errors.update(sample.errors)
+    first = samples[0]
+    figures = _figures(trials)
+    return Cell(
+        scenario=first.scenario,
+        level=first.level,
+        model=first.model,
+        load=first,
+        trials=trials,
+        failures=tuple(sample.failure for sample in samples if sample.failure),
+        errors=dict(errors),
+        answered=Histogram.merge(trial.answered for trial in trials),
+        unanswered=Histogram.merge(trial.unanswered for trial in trials),
+        figures=figures,
+        verdict=_verdict(trials, figures, gil=gil),
+        stopped=next((sample.stopped for sample in samples if sample.stopped), ""),
+    )
+
+
+def _figures(trials: Sequence[Trial]) -> dict[str, Spread]:
+    figures = {}
+    for metric in METRICS:
+        values = [value for value in map(metric.of, trials) if value is not None]
+        spread = _merged(trials, metric, values) if metric.latency else _median(values)
+        if spread:
+            figures[metric.name] = spread
+    return figures
+
+
+def _median(values: Sequence[float]) -> Spread | None:
+    return _spread(median_interval(values)) if values else None
+
+
+def _spread(interval: Interval, scale: float = 1.0, *, at_least: bool = False) -> Spread:
+    value, low, high = (bound / scale for bound in interval[:3])
+    return Spread(value, low, high, interval.trials, at_least)
+
+
+def _merged(trials: Sequence[Trial], metric: Metric, values: Sequence[float]) -> Spread | None:
+    """Return a latency of all trials together; its interval needs trials that each have one."""
+    pairs = [trial.histograms(metric.source) for trial in trials]
+    done, never = (
+        Histogram.merge(side) for side in (zip(*pairs, strict=True) if pairs else ((), ()))
+    )
+    together = summarize(done, never)
+    value, at_least = together[metric.latency], bool(together.get(f"{metric.latency}_at_least"))
+    if value is None:
+        return None
+    if metric.latency in PERCENTILES and len(values) == len(trials):
+        counts = [one.counts + other.counts for one, other in pairs]
+        found = percentile_interval(PERCENTILES[metric.latency], counts, slot_values())
+        return _spread(found, 1e3, at_least=at_least)
+    value /= 1e3
+    return Spread(
+        value, min(values, default=value), max(values, default=value), len(values), at_least
+    )
+
+
+def _verdict(trials: Sequence[Trial], figures: dict[str, Spread], *, gil: bool) -> Verdict:
+    if not trials:
+        return Verdict("unclear", ())
+    load = trials[0].sample
+    generator = figures[GENERATOR.name].value
+
+    def median(of: Callable[[Trial], float]) -> float:
+        return float(np.median([of(trial) for trial in trials]))
+
+    closed_and_steady = not load.rate and not load.session
+    return verdict(
+        Evidence(
+            server_cores=figures[SERVER_CORES.name].value,
+            server_may_use=may_use(
+                server_cpus=len(load.server_cpus),
+                shared=bool(set(load.server_cpus) & set(load.client_cpus)),
+                generator_cores=generator,
+                processes=max(trial.sample.processes for trial in trials),
+                gil=gil,
+            ),
+            generator_cores=generator,
+            spins=bool(load.spin),
+            throughput=figures[THROUGHPUT.name].value,
+            ceiling=median(lambda trial: trial.sample.ceiling_requests_per_second),
+            rate=load.rate,
+            in_flight=median(
+                lambda trial: (
+                    trial.sample.requests / trial.sample.seconds * trial.answered.mean() / 1e9
+                    if trial.answered.count
+                    else 0.0
+                )
+            ),
+            others=median(lambda trial: trial.sample.foreign_cpu_share + trial.sample.steal_share),
+            # A connection that is being opened anew has no request outstanding.
+            outstanding=median(lambda trial: trial.served * load.depth) * closed_and_steady,
+        )
+    )

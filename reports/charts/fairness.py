@@ -1,0 +1,109 @@
+"""How a model shares itself out: the requests that each connection had answered, as a strip.
+
+One trial per model, the one of median throughput, each connection a tick at its share of the mean:
+at 1 all have the same. Jain's index and the connections never served are over all trials.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MultipleLocator
+
+from reports.cells.workload import Cell, Workload
+from reports.charts.style import (
+    FAINT,
+    INK,
+    WARNING,
+    WIDTH_INCHES,
+    facts,
+    new_figure,
+    style_of,
+    thousands,
+)
+from reports.metrics import JAIN, THROUGHPUT, UNSERVED, Trial
+from reports.record import Run
+
+Floats = npt.NDArray[np.float64]
+
+TOP_INCHES, BOTTOM_INCHES, ROW_INCHES = 0.95, 0.6, 0.34
+STEPS = 300  # ticks closer than this share of the axis are one
+BROADEST = 4.0  # times the mean; a connection beyond stands at the edge, and is counted there
+
+
+def fairness(run: Run, workload: Workload) -> Figure | None:
+    """Draw the shares of all connections; None for one connection, or without any answer."""
+    rows = [(cell, trial) for cell in workload.ranking if (trial := _median_trial(cell))]
+    if not rows or workload.load.connections < 2:
+        return None
+    height = TOP_INCHES + BOTTOM_INCHES + ROW_INCHES * len(rows)
+    figure = new_figure(
+        height,
+        f"{workload.scenario}: {workload.level}: requests per connection",
+        f"{facts(run, workload.load)}  ·  of each model the trial of median throughput",
+    )
+    axes = figure.add_axes(
+        (
+            1.5 / WIDTH_INCHES,
+            BOTTOM_INCHES / height,
+            1 - 4.6 / WIDTH_INCHES,
+            ROW_INCHES * len(rows) / height,
+        )
+    )
+    shares = [_shares(trial) for _, trial in rows]
+    most = min(BROADEST, max(2.0, *(float(each.max()) for each in shares))) * 1.04
+    axes.set_xlim(-0.02 * most, most)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_yticks(range(len(rows)), [cell.model for cell, _ in rows])
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_locator(MultipleLocator(0.5))
+    axes.xaxis.set_major_formatter(FuncFormatter(thousands))
+    axes.set_xlabel("requests of a connection, as a multiple of the mean over all connections")
+    axes.axvline(1, color=FAINT, linewidth=1.4)
+    for row, ((cell, _), each) in enumerate(zip(rows, shares, strict=True)):
+        _strip(axes, row, cell, each, most)
+    return figure
+
+
+def _median_trial(cell: Cell) -> Trial | None:
+    trials = [trial for trial in cell.trials if trial.served]
+    return (
+        sorted(trials, key=lambda trial: THROUGHPUT.of(trial) or 0.0)[(len(trials) - 1) // 2]
+        if trials
+        else None
+    )
+
+
+def _shares(trial: Trial) -> Floats:
+    counts = np.asarray(trial.sample.requests_per_connection, float)
+    shares: Floats = counts / counts.mean()
+    return shares
+
+
+def _strip(
+    axes: Axes,
+    row: int,
+    cell: Cell,
+    shares: Floats,
+    most: float,
+) -> None:
+    step = most / STEPS
+    places = np.unique(np.minimum(shares, most * 0.99) // step) * step
+    axes.plot(
+        places, np.full(len(places), row), "|", color=style_of(cell.model).colour, markersize=11,
+        markeredgewidth=1.2,
+    )  # fmt: skip
+    unserved = cell.figures[UNSERVED.name]
+    beyond = int((shares > most).sum())
+    words = f"Jain {cell.write(JAIN)}"
+    if unserved.high:
+        words += f", {cell.write(UNSERVED)} of {cell.load.connections} never served"
+    if beyond:
+        words += f", {beyond} off the axis"
+    axes.annotate(
+        words, (1.01, row), xycoords=("axes fraction", "data"), va="center", size=8.5,
+        color=WARNING if unserved.high else INK,
+    )  # fmt: skip

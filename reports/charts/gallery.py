@@ -1,0 +1,70 @@
+"""Every chart of a run, as PNG and SVG. A new chart is a module and a row here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from reports.cells.ladders import ladders_of
+from reports.cells.workload import Workload
+from reports.charts.fairness import fairness
+from reports.charts.overview import overview
+from reports.charts.percentiles import percentile_curves
+from reports.charts.scaling import scaling
+from reports.charts.style import RC, render
+from reports.charts.timeline import timeline
+from reports.record import Run
+
+
+class Chart(NamedTuple):
+    """A finished chart."""
+
+    name: str  # of its files, without a suffix
+    scenario: str
+    level: str  # empty: it spans several
+    says: str  # what it shows, in words, for who cannot see it
+    images: Mapping[str, bytes]  # by suffix: png, svg
+
+
+WORKLOAD_CHARTS: Mapping[str, tuple[Callable[[Run, Workload], Figure | None], str]] = {
+    "overview": (overview, "throughput, latency, CPU per request and memory of each model"),
+    "percentiles": (percentile_curves, "latency from p50 to p99.99"),
+    "timeline": (timeline, "throughput and latency over one trial"),
+    "fairness": (fairness, "requests per connection"),
+}
+"""What is drawn of each workload, in this order: by name, the function and what it shows."""
+
+
+def charts_of(run: Run, workloads: Sequence[Workload]) -> Iterator[Chart]:
+    """Draw one chart after the other; those that the figures do not suffice for are left out."""
+    ladders = ladders_of(workloads)
+    within = {rung for ladder in ladders if ladder.axis.alone for rung in map(id, ladder.workloads)}
+    for workload in workloads:
+        if id(workload) in within:
+            continue
+        for name, (draw, says) in WORKLOAD_CHARTS.items():
+            file = slug(workload.scenario, workload.level, name)
+            if images := _images(file, partial(draw, run, workload)):
+                where = f"{workload.scenario}, {workload.level}"
+                yield Chart(file, workload.scenario, workload.level, f"{where}: {says}", images)
+    for ladder in ladders:
+        file = slug(ladder.scenario, ladder.load, f"by-{ladder.axis.field}")
+        says = f"{ladder.scenario}, {ladder.load}: figures against the {ladder.axis.title}"
+        if images := _images(file, partial(scaling, run, ladder)):
+            yield Chart(file, ladder.scenario, "", says, images)
+
+
+def slug(*words: str) -> str:
+    """Return words as a file name: lower case, hyphens between, nothing that a shell minds."""
+    return re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower().replace(",", "")).strip("-")
+
+
+def _images(name: str, draw: Callable[[], Figure | None]) -> dict[str, bytes]:
+    with rc_context(RC):
+        figure = draw()
+        return render(figure, name) if figure else {}

@@ -1,0 +1,207 @@
+"""The overview of a workload: throughput, latency, CPU and memory of all models, side by side.
+
+Four panels share the axis of models, best throughput first. Cells that are not ranked stand
+last and pale, with the reason under the model's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+
+from reports.cells.workload import Cell, Workload
+from reports.charts.style import (
+    FAINT,
+    GREY,
+    INK,
+    WARNING,
+    WIDTH_INCHES,
+    facts,
+    log_durations,
+    new_figure,
+    pale,
+    shortened,
+    style_of,
+    thousands,
+)
+from reports.metrics import CPU, P50, P90, P99, PSS_IDLE, PSS_LOADED, THROUGHPUT, Metric
+from reports.record import Run
+
+ROW_INCHES = 0.46
+TOP_INCHES = 1.3
+BOTTOM_INCHES = 0.55
+LEFT_INCHES = 2.15
+NOTE_LETTERS = 32
+ROOM_FOR_WORDS = 1.32  # how much longer than its longest bar a panel is
+
+
+def overview(run: Run, workload: Workload) -> Figure:
+    """Draw one workload's four headline figures for all its models."""
+    cells = workload.ranking
+    height = TOP_INCHES + BOTTOM_INCHES + ROW_INCHES * len(cells)
+    trials = max(len(cell.trials) for cell in cells)
+    shown = (
+        f"medians of {trials} trials, each a dot; latency of all trials together"
+        if trials > 1
+        else "one trial of each model"
+    )
+    figure = new_figure(
+        height,
+        f"{workload.scenario}: {workload.level}",
+        f"{facts(run, workload.load)}  ·  {shown}",
+    )
+    axes = figure.subplots(1, 4, sharey=True, width_ratios=(1, 1.15, 1, 1))
+    figure.subplots_adjust(
+        left=LEFT_INCHES / WIDTH_INCHES,
+        right=1 - 0.2 / WIDTH_INCHES,
+        top=1 - TOP_INCHES / height,
+        bottom=BOTTOM_INCHES / height,
+        wspace=0.1,
+    )
+    _bars(axes[0], cells, workload.suited(THROUGHPUT))
+    _latencies(axes[1], cells)
+    _bars(axes[2], cells, workload.suited(CPU))
+    _memory(axes[3], cells)
+    _names(axes[0], cells)
+    return figure
+
+
+def _names(axes: Axes, cells: Sequence[Cell]) -> None:
+    axes.set_ylim(len(cells) - 0.45, -0.55)
+    axes.set_yticks(range(len(cells)), [""] * len(cells))
+    for row, cell in enumerate(cells):
+        style = style_of(cell.model)
+        note = shortened("; ".join(cell.notes), NOTE_LETTERS)
+        axes.annotate(
+            cell.model, (0, row), (-12, 5 if note else 0), xycoords=("axes fraction", "data"),
+            textcoords="offset points", ha="right", va="center", size=10,
+        )  # fmt: skip
+        axes.plot(
+            -0.025, row, transform=axes.get_yaxis_transform(), marker=style.marker, markersize=6,
+            color=style.colour, clip_on=False, zorder=5,
+        )  # fmt: skip
+        if note:
+            axes.annotate(
+                note, (0, row), (-12, -7), xycoords=("axes fraction", "data"),
+                textcoords="offset points", ha="right", va="center", size=7.5, color=WARNING,
+            )  # fmt: skip
+
+
+def _head(axes: Axes, title: str) -> None:
+    axes.set_title(title, loc="left", size=10, weight="bold", pad=24)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_color(FAINT)
+
+
+def _zero_based(axes: Axes, cells: Sequence[Cell], metric: Metric) -> None:
+    highest = max((cell.extreme(metric) for cell in cells), default=0.0) or 1.0
+    axes.set_xlim(0, highest * ROOM_FOR_WORDS)
+    # No tick near the right end, where its label would meet the next panel's zero.
+    ticks = MaxNLocator(4).tick_values(0, highest)
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if tick <= highest * 1.15]))
+    axes.xaxis.set_major_formatter(FuncFormatter(thousands))
+
+
+def _strength(cell: Cell) -> float:
+    return 0.85 if cell.ranked else 0.38
+
+
+def _bars(axes: Axes, cells: Sequence[Cell], metric: Metric) -> None:
+    """Draw a bar from zero to the median, the trials as dots upon it, the figure behind it."""
+    _head(axes, f"{metric.title}, {metric.unit}")
+    for row, cell in enumerate(cells):
+        spread = cell.figures.get(metric.name)
+        if spread is None:
+            continue
+        colour = style_of(cell.model).colour
+        axes.barh(row, spread.value, 0.62, color=pale(colour, _strength(cell)))
+        _dots(axes, row, cell, metric)
+        axes.annotate(
+            cell.write(metric), (cell.extreme(metric), row), (6, 0),
+            textcoords="offset points", va="center", size=8.5,
+        )  # fmt: skip
+    _zero_based(axes, [c for c in cells if metric.name in c.figures], metric)
+
+
+def _dots(axes: Axes, row: float, cell: Cell, metric: Metric, size: float = 3.3) -> None:
+    """Draw a dot for each trial; hollow for one during which others used the machine."""
+    for disturbed in (False, True):
+        trials = [trial for trial in cell.trials if trial.disturbed == disturbed]
+        values = [value for value in map(metric.of, trials) if value is not None]
+        axes.plot(
+            values, [row] * len(values), "o", color="white" if disturbed else INK, markersize=size,
+            markeredgecolor=INK if disturbed else "white", markeredgewidth=0.5, zorder=4,
+        )  # fmt: skip
+
+
+def _latencies(axes: Axes, cells: Sequence[Cell]) -> None:
+    """Draw p50, p90 and p99 of a model on one line; an arrow where a figure is only a bound."""
+    _head(axes, "Latency, log axis")
+    markers = {P50.name: "o", P90.name: "|", P99.name: "D"}
+    seen = []
+    for row, cell in enumerate(cells):
+        spreads = {name: cell.figures[name] for name in markers if name in cell.figures}
+        if not spreads:
+            continue
+        colour = pale(style_of(cell.model).colour, 1.0 if cell.ranked else 0.6)
+        values = [spread.value for spread in spreads.values()]
+        seen += values
+        axes.plot([min(values), max(values)], [row, row], color=colour, linewidth=2.5)
+        for name, spread in spreads.items():
+            axes.plot(
+                spread.value, row, color=colour, linestyle="none",
+                marker=">" if spread.at_least else markers[name],
+                markersize=9 if markers[name] == "|" else 6.5,
+                markeredgewidth=2 if markers[name] == "|" else 1,
+                markerfacecolor="white" if name == P99.name else colour,
+            )  # fmt: skip
+        for metric in (P50, P99):
+            _dots(axes, row + 0.27, cell, metric, size=2.6)
+        words = cell.write(P99) if P99.name in spreads else "no p99"
+        axes.annotate(
+            words, (max(values), row), (8, 0), textcoords="offset points", va="center",
+            size=8.5, color=INK if P99.name in spreads else GREY,
+        )  # fmt: skip
+    if seen:
+        low, high = min(seen), max(seen)
+        # The words behind the last point need their share of a log axis.
+        log_durations(axes.xaxis, low, high * max((high / low) ** 0.3, 1.15), wanted=3.5)
+    handles = [
+        Line2D([], [], color=GREY, marker=marker, linestyle="none", label=name.split("_")[1],
+               markerfacecolor="white" if name == P99.name else GREY, markeredgewidth=1.5)
+        for name, marker in markers.items()
+    ]  # fmt: skip
+    _key(axes, handles)
+
+
+def _memory(axes: Axes, cells: Sequence[Cell]) -> None:
+    """Draw memory under load as a wide pale bar, and at rest as a narrow dark one in it."""
+    _head(axes, "Memory (PSS), MiB")
+    for row, cell in enumerate(cells):
+        loaded, idle = (cell.figures.get(metric.name) for metric in (PSS_LOADED, PSS_IDLE))
+        if loaded is None or idle is None:
+            continue
+        colour = style_of(cell.model).colour
+        axes.barh(row, loaded.value, 0.62, color=pale(colour, 0.4 * _strength(cell)))
+        axes.barh(row, idle.value, 0.26, color=pale(colour, _strength(cell)))
+        _dots(axes, row + 0.2, cell, PSS_LOADED, size=2.8)
+        reach = max(cell.extreme(PSS_LOADED), cell.extreme(PSS_IDLE))
+        axes.annotate(
+            cell.write(PSS_LOADED), (reach, row), (6, 0),
+            textcoords="offset points", va="center", size=8.5,
+        )  # fmt: skip
+    _zero_based(axes, [c for c in cells if PSS_LOADED.name in c.figures], PSS_LOADED)
+    _key(axes, [Patch(color=GREY, label="idle"), Patch(color=GREY, alpha=0.4, label="under load")])
+
+
+def _key(axes: Axes, handles: Sequence[Line2D | Patch]) -> None:
+    axes.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 0.995), ncols=len(handles),
+        handletextpad=0.3, columnspacing=1.2, handlelength=1.2, borderaxespad=0.1,
+    )  # fmt: skip

@@ -1,0 +1,108 @@
+"""The latency curve of a workload: from the median to the slowest request in ten thousand.
+
+The axis of percentiles is log(1 / (1 - q)): each nine takes the same room, so the tail can be
+seen. A curve ends where fewer than ten samples lie above it (MEASURE.md), and is dotted from
+the first unanswered request on, where it is only a lower bound.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports.cells.workload import Cell, Workload
+from reports.charts.style import (
+    WIDTH_INCHES,
+    facts,
+    label_ends,
+    log_durations,
+    new_figure,
+    shortened,
+    style_of,
+)
+from reports.histogram import SAMPLES_ABOVE, Histogram, is_supported
+from reports.record import Run
+
+HEIGHT_INCHES = 5.4
+TICKS = (50.0, 90.0, 99.0, 99.9, 99.99)
+STEPS = 240
+NOTE_LETTERS = 24
+
+
+class Curve(NamedTuple):
+    """Latency by percentile of one cell."""
+
+    nines: npt.NDArray[np.float64]  # 1 / (1 - q)
+    latency_us: npt.NDArray[np.float64]
+    bound_from: int  # the index from which on the latencies are lower bounds
+
+
+def percentile_curves(run: Run, workload: Workload) -> Figure | None:
+    """Draw the latencies of all models of a workload; None when nobody has answered enough."""
+    pairs = [(cell, curve_of(cell.answered, cell.unanswered)) for cell in workload.cells]
+    curves = [(cell, curve) for cell, curve in pairs if curve is not None]
+    if not curves:
+        return None
+    figure = new_figure(
+        HEIGHT_INCHES,
+        f"{workload.scenario}: {workload.level}: latency from p50 to p99.99",
+        f"{facts(run, workload.load)}  ·  all trials together; "
+        f"a curve ends where fewer than {SAMPLES_ABOVE} requests were slower",
+    )
+    axes = figure.add_axes((0.95 / WIDTH_INCHES, 0.11, 1 - 3.9 / WIDTH_INCHES, 0.74))
+    axes.set_xscale("log")
+    axes.set_xlim(_nines(TICKS[0]), _nines(TICKS[-1]))
+    axes.set_xticks([_nines(tick) for tick in TICKS], [f"p{tick:g}" for tick in TICKS])
+    axes.minorticks_off()
+    axes.set_xlabel("percentile of requests")
+    axes.set_ylabel("latency, log axis")
+    lowest = min(float(curve.latency_us[0]) for _, curve in curves)
+    highest = max(float(curve.latency_us[-1]) for _, curve in curves)
+    log_durations(axes.yaxis, lowest, highest, wanted=7)
+    label_ends(figure, axes, [_draw(axes, cell, curve) for cell, curve in curves])
+    return figure
+
+
+def curve_of(answered: Histogram, unanswered: Histogram) -> Curve | None:
+    """Return the curve as far as ten samples above allow; None when that is not even p50."""
+    merged = Histogram.merge([answered, unanswered])
+    count = merged.count
+    if not is_supported(TICKS[0], count):
+        return None
+    last = min(_nines(TICKS[-1]), count / SAMPLES_ABOVE)
+    nines = np.geomspace(_nines(TICKS[0]), max(last, _nines(TICKS[0])), STEPS)
+    latencies = merged.values_at((100 - 100 / nines).tolist())
+    bound = latencies >= unanswered.min() if unanswered.count else np.zeros(STEPS, bool)
+    return Curve(nines, latencies / 1e3, int(np.argmax(bound)) if bound.any() else STEPS)
+
+
+def _draw(axes: Axes, cell: Cell, curve: Curve) -> tuple[float, float, str, str]:
+    """Draw one curve, and return where it ends with the label that belongs there."""
+    style = style_of(cell.model)
+    known, bound = slice(curve.bound_from), slice(max(curve.bound_from - 1, 0), None)
+    axes.plot(
+        curve.nines[known], curve.latency_us[known], color=style.colour, linestyle=style.line,
+        linewidth=1.9, marker=style.marker, markevery=(0.03, 0.12), markersize=6.5,
+        markeredgecolor="white", markeredgewidth=0.6,
+    )  # fmt: skip
+    axes.plot(
+        curve.nines[bound], curve.latency_us[bound], color=style.colour, linestyle=(0, (0.8, 2.2)),
+        linewidth=1.6,
+    )  # fmt: skip
+    end = float(curve.nines[-1]), float(curve.latency_us[-1])
+    axes.plot(
+        *end, color=style.colour, marker=style.marker, markersize=6.5, markeredgecolor="white"
+    )
+    words = cell.model + ", at least" * (curve.bound_from < STEPS)
+    if cell.notes:
+        words += f" ({shortened(cell.notes[0], NOTE_LETTERS)})"
+    return *end, words, style.colour
+
+
+def _nines(percentile: float) -> float:
+    """Return 1 / (1 - q): 10 for p90, 100 for p99, and so on."""
+    return 100 / (100 - percentile)

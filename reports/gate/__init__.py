@@ -1,0 +1,1 @@
+"""From pairs and stored runs to verdicts. Pure."""

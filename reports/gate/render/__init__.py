@@ -1,0 +1,1 @@
+"""One renderer of the gate's outcome per file."""

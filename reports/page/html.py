@@ -1,0 +1,179 @@
+"""The report as one HTML page that needs nothing but a browser: charts are inside, no scripts."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from reports.cells.answers import recommendations, standing_of
+from reports.cells.ladders import Ladder, knee_of, ladders_of
+from reports.cells.workload import Cell, Workload
+from reports.charts.gallery import Chart, slug
+from reports.charts.style import style_of
+from reports.metrics import CPU, METRICS, P50, P99, PSS_LOADED, RATE, Metric, headlines
+from reports.record import Run
+from reports.stats import coverage
+from reports.units import duration, number
+
+MACHINE_WORDS: Mapping[str, str] = {
+    "cpu": "CPU",
+    "cpus": "CPUs",
+    "cpus_allowed": "CPUs it may use",
+    "memory_bytes": "Memory",
+    "hypervisor": "Virtual machine",
+    "kernel": "Kernel",
+    "python": "Python",
+    "python_build": "Python build",
+    "compiler": "Compiler",
+    "optimized": "Optimized build",
+    "gil": "GIL",
+    "libraries": "Libraries",
+    "descriptor_limit": "Descriptor limit",
+    "somaxconn": "Backlog limit",
+    "commit": "Commit",
+}
+"""How the facts of the machine are called on the page; one without a row goes by its key."""
+
+
+QUESTIONS: Sequence[tuple[str, Metric | None]] = (
+    ("First", None),  # by the workload's own headline figure
+    ("Lowest p99 latency", P99),
+    ("Least CPU", CPU),
+    ("Least memory under load", PSS_LOADED),
+)
+"""What the summary asks of each workload."""
+
+
+class Experiment(NamedTuple):
+    """One row of pytest-benchmark's figures."""
+
+    group: str
+    name: str
+    median: str
+    iqr: str
+    rounds: int
+
+
+def page(
+    run: Run,
+    workloads: Sequence[Workload],
+    charts: Sequence[Chart],
+    experiments: Sequence[Experiment] = (),
+    warnings: Sequence[str] = (),
+) -> str:
+    """Return the whole page."""
+    # A run that was cut short or went on for precision has not the blocks that it set out for.
+    trials = max((len(cell.trials) for each in workloads for cell in each.cells), default=0)
+    environment = Environment(
+        loader=PackageLoader("reports.page", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "data_url": _data_url,
+        "slug": slug,
+        "duration": duration,
+        "headlines": _headlines,
+        "others": _others,
+    }
+    return environment.get_template("page.html.j2").render(
+        run=run,
+        workloads=workloads,
+        charts=charts,
+        experiments=experiments,
+        warnings=warnings,
+        recommendations=recommendations(workloads) if workloads else [],
+        questions=[title for title, _ in QUESTIONS],
+        answers=[
+            [standing_of(workload, metric or workload.headline) for _, metric in QUESTIONS]
+            for workload in workloads
+            if workload.comparable
+        ],
+        first_of=_first_of(workloads),
+        knees=_knees(workloads),
+        knee_metrics=(RATE, P50, P99, CPU),
+        facts=machine_facts(run.machine),
+        placements=sorted({workload.load.placement for workload in workloads}),
+        coverage=f"{coverage(trials):.4g}",
+        colour_of=lambda model: style_of(model).colour,
+    )
+
+
+def experiments_of(text: str) -> list[Experiment]:
+    """Return the rows of pytest-benchmark's JSON; ValueError when it is something else."""
+    try:
+        rows = json.loads(text)["benchmarks"]
+        return [
+            Experiment(
+                group=row["group"] or "",
+                name=row["param"] or row["name"],
+                median=duration(row["stats"]["median"] * 1e6),
+                iqr=duration(row["stats"]["iqr"] * 1e6),
+                rounds=row["stats"]["rounds"],
+            )
+            for row in rows
+        ]
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"not the JSON of pytest-benchmark: {error!r}") from error
+
+
+def machine_facts(machine: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the machine's facts as pairs of words, in the order of MACHINE_WORDS."""
+    known = [key for key in MACHINE_WORDS if key in machine]
+    others = [key for key in machine if key not in MACHINE_WORDS]
+    return [(MACHINE_WORDS.get(key, key), _fact(key, machine[key])) for key in known + others]
+
+
+def _fact(key: str, value: Any) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            return ", ".join(f"{name} {version}" for name, version in value.items())
+        case int() if key.endswith("_bytes"):
+            return f"{number(value / 2**30)} GiB"
+        case int():
+            return f"{value:,}"
+    return str(value)
+
+
+def _first_of(workloads: Sequence[Workload]) -> dict[str, Workload]:
+    """Return the first workload of each scenario, in the run's order."""
+    first: dict[str, Workload] = {}
+    for workload in workloads:
+        first.setdefault(workload.scenario, workload)
+    return first
+
+
+def _headlines(workload: Workload) -> list[Metric]:
+    return [workload.suited(metric) for metric in headlines(workload.load)]
+
+
+def _others(workload: Workload) -> list[Metric]:
+    """Return the figures beside the headlines that any model of the workload has."""
+    return [
+        metric
+        for metric in METRICS
+        if metric not in _headlines(workload)
+        and any(metric.name in cell.figures for cell in workload.cells)
+    ]
+
+
+def _knees(workloads: Sequence[Workload]) -> list[tuple[Ladder, dict[str, Cell | None]]]:
+    """Return each ladder of rates with the knee of every model."""
+    return [
+        (ladder, {model: knee_of(ladder.points(model)) for model in ladder.models})
+        for ladder in ladders_of(workloads)
+        if ladder.axis.field == "rate"
+    ]
+
+
+def _data_url(svg: bytes) -> str:
+    """Return an image as a URL that holds it; so embedded, an SVG keeps its ids to itself."""
+    return "data:image/svg+xml;base64," + b64encode(svg).decode("ascii")

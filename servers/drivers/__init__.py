@@ -1,0 +1,1 @@
+"""How a conversation is carried out: one driver for each way to wait."""
