@@ -14,7 +14,7 @@ from servers.catalog import MODELS, UnknownModel, find, names
 from servers.life.listener import DEFAULT_BACKLOG, Listener
 from servers.life.timeouts import Timeouts
 from servers.protocol import DEFAULT_LIMIT
-from servers.service import Service
+from servers.service import MOST_UPLOAD_BYTES, MOST_UPLOADS_AT_ONCE, Service
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
@@ -45,6 +45,10 @@ Options:
                      {refusing} refuse them;
                      {waiting} leave them to wait
   --root DIR         offer the files right under this directory, and take new ones (no files)
+  --max-upload BYTES in a file that is taken; 0: any number ({upload})
+  --max-uploads-at-once NUMBER
+                     taken at a time, over all connections; 0: any number ({uploads}). Either way
+                     the peer is told so (LIMIT), and its connection goes on
   --watch-stdin      end, children and all, as soon as standard input ends or has anything to say
   --help
 
@@ -61,6 +65,8 @@ NUMBERS = {
     "--backlog": range(1, 65_536),
     "--limit": range(2**32),
     "--max-connections": range(1_000_001),
+    "--max-upload": range(2**63),
+    "--max-uploads-at-once": range(1_001),
 }
 SECONDS = {"--idle-timeout": 60.0, "--write-timeout": 30.0}
 """With what they are unless told: for a server run by hand. bench measures without them."""
@@ -83,7 +89,7 @@ def main(arguments: list[str]) -> int:
         model = chosen(words, options)
         numbers = {name: number(name, options[name]) for name in NUMBERS if name in options}
         timeouts = Timeouts(*(seconds(name, options) for name in SECONDS))
-        service = serving(numbers.get("--limit", DEFAULT_LIMIT), options.get("--root"), timeouts)
+        service = serving(numbers, options.get("--root"), timeouts)
     except (UsageError, UnknownModel) as error:
         print(error, file=sys.stderr)
         return 2
@@ -108,10 +114,16 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def serving(limit: int, root: str | None, timeouts: Timeouts) -> Service:
+def serving(numbers: dict[str, int], root: str | None, timeouts: Timeouts) -> Service:
     """Return the service to offer."""
     try:
-        return Service(limit, root, timeouts)
+        return Service(
+            numbers.get("--limit", DEFAULT_LIMIT),
+            root,
+            timeouts,
+            numbers.get("--max-upload", MOST_UPLOAD_BYTES),
+            numbers.get("--max-uploads-at-once", MOST_UPLOADS_AT_ONCE),
+        )
     except OSError as error:
         raise UsageError(f"Cannot serve the files in {root}: {error.strerror}.") from None
 
@@ -181,6 +193,8 @@ def usage() -> str:
         workers=max(model.workers for model in MODELS),
         backlog=DEFAULT_BACKLOG,
         limit=DEFAULT_LIMIT,
+        upload=MOST_UPLOAD_BYTES,
+        uploads=MOST_UPLOADS_AT_ONCE,
         refusing=", ".join(model.name for model in MODELS if model.when_full == "busy"),
         waiting=", ".join(model.name for model in MODELS if model.when_full == "backlog"),
     )

@@ -13,21 +13,17 @@ GET
     looked at before each piece and after the last: END is sent only when they have not moved.
     In between, a piece that the kernel finds to be short is the model's to notice.
 PUT
-    What arrives is written to a file without a name (O_TMPFILE), so that nothing is left of it
-    whatever ends the transfer, the server's own death included. Verified and synced, it is given
-    a hidden name and renamed over its target: a reader has the old file or the whole new one.
-    A file system that knows no O_TMPFILE gets a file with a hidden name from the start.
+    `servers/uploads.py`: a file has a name when it is whole, and no sooner.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 from contextlib import suppress
 from hashlib import sha256
 from io import FileIO
-from stat import S_ISLNK, S_ISREG
+from stat import S_ISREG
 
 from servers.protocol import (
     DATA,
@@ -37,19 +33,17 @@ from servers.protocol import (
     META,
     BodyError,
     ChangedError,
-    DigestError,
     LimitError,
     NameRefusedError,
     NotFileError,
     NotFoundError,
-    SizeError,
-    StateError,
     StorageError,
     frame,
     json_body,
     pack_header,
 )
 from servers.service import SendFile, Wait
+from servers.uploads import HIDDEN, Places, Upload, replaceable, sweep
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
@@ -61,17 +55,11 @@ if TYPE_CHECKING:
     Key = tuple[int, int, int, int]
 
 NAME_BYTES = 255
-HIDDEN = b".threadmill-"
-"""How the names of files begin that are not in their place yet."""
 MOST_DIGESTS = 1024
 """Remembered digests, some 400 B each. When there are more, all are forgotten and found anew."""
 
 READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 ROOT_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-UNNAMED_FLAGS = os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC
-HIDDEN_FLAGS = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR}
-"""What open() says where there is no O_TMPFILE: the file system, or the kernel."""
 REFUSED = {
     errno.ENOENT: (NotFoundError, "There is no file of this name."),
     errno.ELOOP: (NameRefusedError, "A symbolic link is not followed."),
@@ -86,11 +74,25 @@ TURN = Wait(0)
 class Files:
     """The regular files right under one directory."""
 
-    def __init__(self, root: str, limit: int) -> None:
-        """Open the directory; OSError when that cannot be. A LIST has at most `limit` bytes."""
+    def __init__(
+        self, root: str, limit: int, most_upload_bytes: int = 0, uploads_at_once: int = 0
+    ) -> None:
+        """Open the directory and sweep it; OSError when that cannot be.
+
+        A LIST has at most `limit` bytes; an upload `most_upload_bytes`, and there are at most
+        `uploads_at_once` of them. 0: any number.
+        """
         self.root = os.open(root, ROOT_FLAGS)
+        sweep(self.root)
         self._limit = limit
+        self._most_upload_bytes = most_upload_bytes
+        self._places = Places(uploads_at_once)
         self._digests: dict[Key, str] = {}
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        os.close(self.root)
+        self._places.close()
 
     def remember(self, key: Key, digest: str) -> None:
         """Keep the digest of a file for as long as it is what `key` says."""
@@ -168,88 +170,14 @@ class Files:
     def put(self, body: bytes) -> Upload:
         """Prepare to receive a file."""
         name = name_of(body)
-        with suppress(FileNotFoundError):
-            mode = os.stat(body, dir_fd=self.root, follow_symlinks=False).st_mode
-            if S_ISLNK(mode):
-                raise NameRefusedError("A symbolic link is not replaced.")
-            if not S_ISREG(mode):
-                raise NotFileError("What has this name is not a regular file.")
-        return Upload(self, name)
-
-
-class Upload:
-    """A file that is arriving. OSError from any method is the file system's trouble."""
-
-    def __init__(self, files: Files, name: str) -> None:
-        self._files = files
-        self._name = name
-        self._size = -1  # as META says, once it has come
-        self._received = 0
-        self._hashed = sha256()
-        self._hidden = b""  # the name it has for now, if any
-        try:
-            self._descriptor = os.open(b".", UNNAMED_FLAGS, 0o666, dir_fd=files.root)
-        except OSError as error:
-            if error.errno not in NO_UNNAMED:
-                raise
-            self._hidden = hidden_name()
-            self._descriptor = os.open(self._hidden, HIDDEN_FLAGS, 0o666, dir_fd=files.root)
-
-    def meta(self, body: bytes) -> None:
-        """Learn what is to come."""
-        if self._size >= 0:
-            raise StateError("META has come already.")
-        name, size = values_of(body, "name", "size")
-        if type(size) is not int or size < 0:
-            raise BodyError("META must say the size in bytes.")
-        if name != self._name:
-            raise NameRefusedError("META and PUT must say the same name.")
-        self._size = size
-
-    def data(self, body: bytes) -> None:
-        """Write a piece."""
-        if self._size < 0:
-            raise StateError("META must come before DATA.")
-        self._received += len(body)
-        if self._received > self._size:
-            raise SizeError(f"META announced {self._size} bytes, and more have come.")
-        self._hashed.update(body)
-        left = memoryview(body)
-        while left:
-            left = left[os.write(self._descriptor, left) :]
-
-    def end(self, body: bytes) -> bytes:
-        """Verify what has come and put it in its place; return the answer's body."""
-        if self._size < 0:
-            raise StateError("META must come before END.")
-        (wanted,) = values_of(body, "sha256")
-        if self._received < self._size:
-            raise SizeError(f"META announced {self._size} bytes, and {self._received} have come.")
-        digest = self._hashed.hexdigest()
-        if digest != wanted:
-            raise DigestError(f"The digest of what has come is {digest}.")
-        root = self._files.root
-        os.fsync(self._descriptor)
-        if not self._hidden:
-            self._link()
-        os.rename(self._hidden, self._name.encode(), src_dir_fd=root, dst_dir_fd=root)
-        self._hidden = b""
-        os.fsync(root)
-        self._files.remember(key_of(os.fstat(self._descriptor)), digest)
-        return json_body({"name": self._name, "size": self._size, "sha256": digest})
-
-    def _link(self) -> None:
-        """Give the file a name; rename() needs one, and link() does not replace the old file."""
-        hidden = hidden_name()
-        os.link(f"/proc/self/fd/{self._descriptor}", hidden, dst_dir_fd=self._files.root)
-        self._hidden = hidden
-
-    def close(self) -> None:
-        """Let go of the file; nothing is left of it unless it is in its place."""
-        os.close(self._descriptor)
-        if self._hidden:
-            with suppress(FileNotFoundError):
-                os.unlink(self._hidden, dir_fd=self._files.root)
+        replaceable(self.root, body)
+        return Upload(
+            self.root,
+            name,
+            self._most_upload_bytes,
+            self._places,
+            lambda status, digest: self.remember(key_of(status), digest),
+        )
 
 
 def name_of(body: bytes) -> str:
@@ -265,15 +193,6 @@ def name_of(body: bytes) -> str:
     if body.startswith(HIDDEN):
         raise NameRefusedError(f"Names that begin with {HIDDEN.decode()} are the server's own.")
     return name
-
-
-def values_of(body: bytes, *keys: str) -> tuple[object, ...]:
-    """Return the values of `keys` in a JSON object."""
-    try:
-        values = json.loads(body)
-        return tuple(values[key] for key in keys)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise BodyError(f"The body must be a JSON object with {' and '.join(keys)}.") from None
 
 
 def key_of(status: os.stat_result) -> Key:
@@ -293,8 +212,3 @@ def read_piece(file: FileIO, offset: int, count: int) -> bytes:
     if len(piece) < count:
         raise ChangedError("The file became shorter while it was sent.")
     return piece
-
-
-def hidden_name() -> bytes:
-    """Return a name that nothing has."""
-    return HIDDEN + os.urandom(8).hex().encode()

@@ -47,11 +47,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from io import FileIO
 
-    from servers.files import Files, Upload
+    from servers.files import Files
+    from servers.uploads import Upload
 
 ECHO_ANSWER = ECHO + ANSWER
 MOST_ROUNDS = 10**8
 MOST_WAIT_MICROSECONDS = 60_000_000
+MOST_UPLOAD_BYTES = 16 * 2**30
+MOST_UPLOADS_AT_ONCE = 64
+"""As many as a pool has workers, so that it holds no pool back; a peer with a thousand connections
+cannot have a thousand files grow on the disk."""
 
 
 class Wait:
@@ -86,11 +91,17 @@ class Service:
     """What all connections of a server share."""
 
     def __init__(
-        self, limit: int = DEFAULT_LIMIT, root: str | None = None, timeouts: Timeouts = NO_TIMEOUTS
+        self,
+        limit: int = DEFAULT_LIMIT,
+        root: str | None = None,
+        timeouts: Timeouts = NO_TIMEOUTS,
+        most_upload_bytes: int = MOST_UPLOAD_BYTES,
+        uploads_at_once: int = MOST_UPLOADS_AT_ONCE,
     ) -> None:
         """Refuse frames whose body has more than `limit` bytes; offer the files under `root`.
 
-        OSError when that is no directory to read.
+        Uploads are bounded in size and in number; 0: not. OSError when `root` is no directory to
+        read.
         """
         self._limit = limit
         self.timeouts = timeouts
@@ -98,7 +109,7 @@ class Service:
         if root is not None:
             from servers.files import Files  # brings json and hashlib
 
-            self._files = Files(root, limit)
+            self._files = Files(root, limit, most_upload_bytes, uploads_at_once)
 
     def session(self) -> Session:
         """Return the service's side of a new connection."""

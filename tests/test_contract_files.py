@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import resource
@@ -10,7 +11,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from hashlib import sha256
 from io import FileIO
 from pathlib import Path
@@ -48,9 +49,11 @@ STILL = 12
 DIGEST = sha256(b"new").hexdigest()
 
 
-def start(start_server: StartServer, model: str, root: Path) -> ServerProcess:
+def start(
+    start_server: Callable[..., ServerProcess], model: str, root: Path, *options: str
+) -> ServerProcess:
     workers = ["--workers", "4"] if "pool" in model else []
-    return start_server(model, "--root", str(root), *workers)
+    return start_server(model, "--root", str(root), *workers, *options)
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -274,6 +277,53 @@ def test_a_server_without_a_root_has_no_files(start_server: StartServer, model: 
         peer.send(upload("x", content(MEBIBYTE)))
         assert error_of(peer.answer()) == 6
         assert peer.ask(ECHO, 2) == (ECHO + 128, 2, b"")
+
+
+# How much, and how many.
+
+
+@pytest.mark.parametrize("model", NAMES)
+def test_an_upload_of_more_than_there_may_be_is_refused_at_once(
+    start_server: StartServer, model: str, tmp_path: Path
+) -> None:
+    server = start(start_server, model, tmp_path, "--max-upload", "1000")
+    with server.peer() as peer:
+        peer.send(frame(PUT, 1, b"x") + meta("x", 1001))
+        assert error_of(peer.answer()) == 5
+        peer.send(b"".join(pieces(content(1001))) + end(DIGEST) + upload("x", content(1000), 2))
+        assert peer.answer() == accepted("x", content(1000), 2)
+    assert names_in(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("model", SEVERAL_AT_ONCE)
+def test_uploads_are_counted_over_all_processes_and_the_killed_give_their_places_back(
+    start_server: StartServer, model: str, tmp_path: Path
+) -> None:
+    server = start(start_server, model, tmp_path, "--max-uploads-at-once", "2")
+    begun = frame(PUT, 1, b"x") + meta("x", 3)
+    with ExitStack() as stack:
+        peers = [stack.enter_context(server.peer()) for _ in range(3)]
+        for peer in peers:
+            peer.ask(ECHO)
+        for peer in peers[:2]:
+            peer.send(begun)
+        assert eventually(lambda: len(open_files(server, tmp_path)) == 2)
+        assert error_of(peers[2].ask(PUT, 1, b"y")) == 5
+        peers[2].send(end(DIGEST))
+        assert peers[2].ask(ECHO, 2, b"go on") == (ECHO + 128, 2, b"go on")
+        # Whoever serves the others goes with them: a process of their own, if they have one.
+        for pid in server.children():
+            os.kill(pid, signal.SIGKILL)
+        for peer in peers[:2]:
+            peer.reset()
+        assert eventually(lambda: open_files(server, tmp_path) == [])
+        peers = [stack.enter_context(server.peer()) for _ in range(2)]
+        for peer in peers:
+            peer.send(begun)
+        assert eventually(lambda: len(open_files(server, tmp_path)) == 2)
+        for peer in peers:
+            peer.send(b"".join(pieces(b"new")) + end(DIGEST))
+            assert peer.answer() == accepted("x", b"new")
 
 
 # Peers that go.
@@ -551,3 +601,25 @@ def test_a_killed_server_leaves_no_trace_of_an_upload(own: ServerProcess, tmp_pa
         own.process.stdin.close()
         assert own.is_gone()
     assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("model", NAMES)
+def test_a_server_killed_under_a_storm_of_uploads_leaves_nothing_once_another_has_started(
+    model: str, tmp_path: Path
+) -> None:
+    """A neighbour's file is spared, and a file that is replaced is the old one or a new one."""
+    left, neighbours = ".threadmill-0123456789abcdef", ".threadmill-fedcba9876543210"
+    contents = [bytes([letter]) * 1000 for letter in b"abc"]
+    (tmp_path / "x").write_bytes(contents[0])
+    (tmp_path / left).touch()
+    with (tmp_path / neighbours).open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with closing(start(ServerProcess, model, tmp_path)) as server, server.peer() as peer:
+            assert names_in(tmp_path) == [neighbours, "x"]
+            peer.send(b"".join(upload("x", data) for data in contents * 20))
+            peer.answers(5)
+            server.signal_all(signal.SIGKILL)
+            assert server.is_gone()
+        assert (tmp_path / "x").read_bytes() in contents
+        with closing(start(ServerProcess, model, tmp_path)):
+            assert names_in(tmp_path) == [neighbours, "x"]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from servers import files
+from servers import files, uploads
 from servers.files import Files
 from servers.protocol import (
     DATA,
@@ -91,7 +91,7 @@ def model(tmp_path: Path) -> Iterator[Model]:
     with closing(model.session):
         yield model
     assert model.files
-    os.close(model.files.root)
+    model.files.close()
     assert set(os.listdir("/proc/self/fd")) == descriptors  # noqa: PTH208
 
 
@@ -99,7 +99,7 @@ def model(tmp_path: Path) -> Iterator[Model]:
 def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Receive into a file without a name, then as on a file system that knows no such thing."""
     if request.param == "with a hidden name":
-        monkeypatch.setattr(files, "UNNAMED_FLAGS", os.O_WRONLY)  # for a directory: EISDIR
+        monkeypatch.setattr(uploads, "UNNAMED_FLAGS", os.O_WRONLY)  # for a directory: EISDIR
 
 
 both_ways = pytest.mark.usefixtures("_both_ways")
