@@ -42,7 +42,7 @@ from servers.protocol import (
     json_body,
     pack_header,
 )
-from servers.service import SendFile, Wait
+from servers.steps import TURN, SendFile
 from servers.uploads import HIDDEN, Places, Upload, replaceable, sweep
 
 # See servers/service.py: typing is not imported in a server.
@@ -50,7 +50,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from servers.service import Step
+    from servers.steps import Step
 
     Key = tuple[int, int, int, int]
 
@@ -67,8 +67,6 @@ REFUSED = {
     errno.ENODEV: (NotFileError, "This is a device."),
 }
 """What open() may say of a name; anything else is the file system's trouble."""
-
-TURN = Wait(0)
 
 
 class Files:

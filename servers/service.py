@@ -1,8 +1,8 @@
 """What a request means: the one service that every model offers.
 
 A reply is bytes ready to be sent or, where the model has to do something in between, an iterator
-of steps: bytes to send, or a `Wait` or `SendFile` that each model carries out in its own way (a
-sleep, a timer; the kernel's sendfile). No socket and no clock in here.
+of the steps in servers/steps.py: bytes to send, or a `Wait` or `SendFile` that each driver carries
+out in its own way (a sleep, a timer; the kernel's sendfile). No socket and no clock in here.
 
 What may come depends on where the conversation is. So a session looks each kind up in a table:
 HANDLERS between requests, RECEIVING from a PUT to its END, SWALLOWING from a refusal to that END.
@@ -10,7 +10,6 @@ HANDLERS between requests, RECEIVING from a PUT to its END, SWALLOWING from a re
 
 from __future__ import annotations
 
-from servers.life.timeouts import NO_TIMEOUTS, Timeouts
 from servers.protocol import (
     ANSWER,
     BYE,
@@ -40,14 +39,16 @@ from servers.protocol import (
     frame,
     pack_header,
 )
+from servers.steps import Wait
 
 # Importing typing would be measured with every model, and everything under this is for mypy only.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
-    from io import FileIO
 
     from servers.files import Files
+    from servers.life.timeouts import Timeouts
+    from servers.steps import Step
     from servers.uploads import Upload
 
 ECHO_ANSWER = ECHO + ANSWER
@@ -59,34 +60,6 @@ MOST_UPLOADS_AT_ONCE = 64
 cannot have a thousand files grow on the disk."""
 
 
-class Wait:
-    """A step: let at least `seconds` pass before the next one."""
-
-    __slots__ = ("seconds",)
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-
-class SendFile:
-    """A step: send `count` bytes of `file` from `offset` on, or reset the connection.
-
-    The header that promises these bytes is sent: if the file has become too short for it, nothing
-    else may follow.
-    """
-
-    __slots__ = ("count", "file", "offset")
-
-    def __init__(self, file: FileIO, offset: int, count: int) -> None:
-        self.file = file
-        self.offset = offset
-        self.count = count
-
-
-class CutShort(OSError):  # noqa: N818 - it says what happened to the frame
-    """The bytes that a header has promised cannot be sent: the connection is to be reset."""
-
-
 class Service:
     """What all connections of a server share."""
 
@@ -94,7 +67,7 @@ class Service:
         self,
         limit: int = DEFAULT_LIMIT,
         root: str | None = None,
-        timeouts: Timeouts = NO_TIMEOUTS,
+        timeouts: Timeouts | None = None,
         most_upload_bytes: int = MOST_UPLOAD_BYTES,
         uploads_at_once: int = MOST_UPLOADS_AT_ONCE,
     ) -> None:
@@ -134,7 +107,7 @@ class Session:
         self,
         limit: int = DEFAULT_LIMIT,
         files: Files | None = None,
-        timeouts: Timeouts = NO_TIMEOUTS,
+        timeouts: Timeouts | None = None,
     ) -> None:
         self._connection = Connection(limit)
         self.timeouts = timeouts  # for the model's loop, which does the waiting
@@ -291,7 +264,6 @@ class Session:
 
 
 if TYPE_CHECKING:
-    Step = bytes | Wait | SendFile
     Reply = bytes | Iterable[Step]
     Handler = Callable[[Session, int, bytes], Reply]
 

@@ -23,7 +23,8 @@ from servers.catalog import MODELS
 from servers.drivers import blocking, streams, yielding
 from servers.drivers.scheduler import Scheduler
 from servers.protocol import DATA, DATA_BYTES, ECHO, GET, HEADER, LIST, META, PUT, frame
-from servers.service import SendFile, Service, Session
+from servers.service import Service, Session
+from servers.steps import SendFile
 from tests.conftest import ServerProcess, StartServer, eventually
 from tests.peer import Peer
 from tests.transfers import (

@@ -31,7 +31,8 @@ from servers.protocol import (
     Frame,
     frame,
 )
-from servers.service import CutShort, SendFile, Session, Wait
+from servers.service import Session
+from servers.steps import CutShort, SendFile, Wait
 from tests.transfers import (
     SIZES,
     Download,

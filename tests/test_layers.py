@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,90 @@ def test_a_file_imports_of_ours_only_what_its_layer_may(path: Path) -> None:
 def test_servers_need_nothing_but_the_standard_library(path: Path) -> None:
     roots = {name.split(".")[0] for name in imports(path)}
     assert roots <= sys.stdlib_module_names | {"servers"}
+
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in FILES
+}
+Graph = dict[str, set[str]]
+
+
+def module_of(name: str) -> str:
+    """Return the module of ours that a dotted name is, or is in; empty if there is none."""
+    while name and name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def room_of(module: str) -> str:
+    """Return the room of a module; one right under a folder is a room of its own."""
+    return ".".join(module.split(".")[:2])
+
+
+def by_module() -> Graph:
+    """Return what each module imports of ours, be it for mypy only or within a function."""
+    return {
+        module: {module_of(name) for name in imports(path)} - {"", module}
+        for module, path in MODULES.items()
+    }
+
+
+def by_room() -> Graph:
+    """Return which rooms the modules of a room import from."""
+    rooms: Graph = {}
+    for module, imported in by_module().items():
+        room = room_of(module)
+        rooms[room] = rooms.get(room, set()) | {room_of(each) for each in imported} - {room}
+    return rooms
+
+
+def in_circles(graph: Graph) -> set[str]:
+    """Return what no order can put after all that it imports: the circles and those above them."""
+    left = dict(graph)
+    while done := {name for name, imported in left.items() if not imported & left.keys()}:
+        for name in done:
+            del left[name]
+    return set(left)
+
+
+def test_no_module_imports_in_a_circle() -> None:
+    assert in_circles(by_module()) == set()
+
+
+@pytest.mark.parametrize("folder", ["clients", "reports", "servers"])
+def test_no_room_imports_in_a_circle(folder: str) -> None:
+    rooms = {room: imported for room, imported in by_room().items() if within(room, folder)}
+    assert in_circles(rooms) == set()
+
+
+def test_a_circle_is_seen() -> None:
+    assert in_circles({"a": {"b"}, "b": {"c"}, "c": set()}) == set()
+    assert in_circles({"a": {"b"}, "b": {"a"}, "c": set()}) == {"a", "b"}
+    assert "servers.steps" in by_module()["servers.service"]  # so the graph is not an empty one
+
+
+OF_THE_SYSTEM = {"socket", "select", "selectors", "signal", "time", "os", "asyncio", "threading"}
+
+
+@pytest.mark.parametrize("name", ["protocol", "steps", "service"])
+def test_what_a_request_means_is_told_without_sockets_signals_and_clocks(name: str) -> None:
+    code = f"import sys; import servers.{name}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = [{str(ROOT)!r}]; {code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    bare = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", "import sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    brought = set(done.stdout.split()) - set(bare.stdout.split())
+    assert brought & OF_THE_SYSTEM == set()
+    assert not any(each.startswith(("servers.life", "servers.drivers")) for each in brought)
 
 
 def test_the_engine_imports_nothing_of_ours_but_its_own_parts() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from servers import service
 from servers.protocol import BYE, COMPUTE, ECHO, ERROR, HEADER, UPPER, WAIT, Connection, frame
-from servers.service import MOST_ROUNDS, MOST_WAIT_MICROSECONDS, SendFile, Session
+from servers.service import MOST_ROUNDS, MOST_WAIT_MICROSECONDS, Session
+from servers.steps import SendFile
 from tests.golden import EXCHANGES, Exchange
 
 ROUNDS = (1000).to_bytes(4, "big")

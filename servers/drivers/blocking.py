@@ -7,8 +7,8 @@ import socket
 from functools import partial
 from time import monotonic, sleep
 
-from servers.life.timeouts import IdlePeer, StuckPeer, kernel_waits, reset_at_close
-from servers.service import CutShort, SendFile
+from servers.life.timeouts import NO_TIMEOUTS, IdlePeer, StuckPeer, kernel_waits, reset_at_close
+from servers.steps import CutShort, SendFile
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ DRAIN_SECONDS = 1.0
 
 def converse(connection: socket.socket, session: Session) -> None:
     """Serve one connection to its end, and close it."""
-    timeouts = session.timeouts
+    timeouts = session.timeouts or NO_TIMEOUTS
     with connection:
         try:
             if timeouts:
@@ -53,7 +53,7 @@ def converse(connection: socket.socket, session: Session) -> None:
 
 def exchange(connection: socket.socket, session: Session) -> None:
     """Answer what arrives until the peer's end or the session's; IdlePeer if nothing does."""
-    timeouts = session.timeouts
+    timeouts = session.timeouts or NO_TIMEOUTS
     send = partial(send_all, connection, timeouts) if timeouts else connection.sendall
     unfinished_since = 0.0
     while not session.closing:

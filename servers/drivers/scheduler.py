@@ -33,7 +33,7 @@ from itertools import count
 from time import monotonic
 
 from servers.life.timeouts import StuckPeer, bytes_taken
-from servers.service import CutShort, SendFile
+from servers.steps import CutShort, SendFile
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False

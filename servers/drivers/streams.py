@@ -8,8 +8,8 @@ from contextlib import suppress
 from functools import partial
 
 from servers.drivers.blocking import DRAIN_SECONDS, RECEIVE_BYTES
-from servers.life.timeouts import IdlePeer, StuckPeer, bytes_taken, reset_at_close
-from servers.service import CutShort, SendFile
+from servers.life.timeouts import NO_TIMEOUTS, IdlePeer, StuckPeer, bytes_taken, reset_at_close
+from servers.steps import CutShort, SendFile
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 async def converse(service: Service, reader: StreamReader, writer: StreamWriter) -> None:
     """Serve one connection to its end, and close it."""
     session = service.session()
-    timeouts = session.timeouts
+    timeouts = session.timeouts or NO_TIMEOUTS
     connection = writer.get_extra_info("socket")
     try:
         try:
@@ -55,7 +55,7 @@ async def converse(service: Service, reader: StreamReader, writer: StreamWriter)
 
 async def exchange(session: Session, reader: StreamReader, writer: StreamWriter) -> None:
     """Answer what arrives until the peer's end or the session's; IdlePeer if nothing does."""
-    timeouts = session.timeouts
+    timeouts = session.timeouts or NO_TIMEOUTS
     receive, drain = partial(reader.read, RECEIVE_BYTES), writer.drain
     if timeouts:
         receive = partial(receive_in_time, reader, timeouts)

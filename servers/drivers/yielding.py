@@ -8,8 +8,8 @@ from functools import partial
 from servers.drivers.blocking import DRAIN_SECONDS, RECEIVE_BYTES
 from servers.drivers.scheduler import Scheduler, readable, send_all, send_file, sleep
 from servers.life.listener import shut
-from servers.life.timeouts import IdlePeer, StuckPeer, reset_at_close
-from servers.service import CutShort, SendFile
+from servers.life.timeouts import NO_TIMEOUTS, IdlePeer, StuckPeer, reset_at_close
+from servers.steps import CutShort, SendFile
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def converse(connection: socket.socket, session: Session, scheduler: Scheduler) -> Task:
     """Serve one connection to its end, and close it."""
-    timeouts = session.timeouts
+    timeouts = session.timeouts or NO_TIMEOUTS
     try:
         try:
             yield from exchange(connection, session)
@@ -44,6 +44,7 @@ def converse(connection: socket.socket, session: Session, scheduler: Scheduler) 
 
 def exchange(connection: socket.socket, session: Session) -> Task:
     """Answer what arrives until the peer's end or the session's; IdlePeer if nothing does."""
+    timeouts = session.timeouts or NO_TIMEOUTS
     unfinished_since = 0.0
     while not session.closing:
         yield from readable(connection)
@@ -51,7 +52,7 @@ def exchange(connection: socket.socket, session: Session) -> Task:
         if not data:
             return
         steps = session.receive(data)
-        unfinished_since = 0 if steps else session.timeouts.still_waiting(unfinished_since)
+        unfinished_since = 0 if steps else timeouts.still_waiting(unfinished_since)
         for step in steps:
             if isinstance(step, bytes):
                 yield from send_all(connection, step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from servers.drivers.scheduler import READ, WRITE, Scheduler, acceptable, sleep
 from servers.drivers.yielding import converse
-from servers.life.timeouts import IdlePeer, StuckPeer
+from servers.life.timeouts import NO_TIMEOUTS, IdlePeer, StuckPeer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def serve(listener: Listener, service: Service, ready: Callable[[], None]) -> None:
     """Serve until the listener stops and the connections have ended."""
     listener.setblocking(False)
-    scheduler = Scheduler(patience(service.timeouts))
+    scheduler = Scheduler(patience(service.timeouts or NO_TIMEOUTS))
     scheduler.spawn(accept_all(listener, service, scheduler))
     ready()
     scheduler.run()
