@@ -7,9 +7,11 @@ SCENARIOS ?=
 RUN ?=
 BASE ?=
 GATE_OPTIONS ?=
+WORKERS ?= 2
 
 PY := .venv/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+EACH_TEST := --timeout 120
 
 .PHONY: help setup bench gate gate-selftest selftest report experiments bench-engine bench-files faults test lint clean lock
 
@@ -41,10 +43,13 @@ selftest: setup ## the instrument against known answers: two minutes on a machin
 	@$(PY) -m bench selftest
 
 faults: setup ## run the fault suite, and write what it saw to docs/faults.md
-	@THREADMILL_WRITE_FAULTS=1 $(PY) -m pytest -q tests/test_faults.py tests/test_faults_ends.py
+	@THREADMILL_WRITE_FAULTS=1 $(PY) -m pytest $(EACH_TEST) -q tests/test_faults.py tests/test_faults_ends.py
 
-test: setup lint ## ruff, mypy --strict and the whole test suite
-	@$(PY) -m pytest
+# By file, because the tests of a file share servers. What reads the CPU, the memory or the clock of
+# this machine (marked `quiet`) comes afterwards, alone.
+test: setup lint ## ruff, mypy --strict and the whole test suite, WORKERS=2 at a time
+	@$(PY) -m pytest $(EACH_TEST) -n $(WORKERS) --dist loadfile -m 'not quiet'
+	@$(PY) -m pytest $(EACH_TEST) -m quiet
 
 lint: setup
 	@$(PY) -m ruff check .

@@ -91,6 +91,8 @@ class Ledger:
     def close(self) -> None:
         """Write the page, if that is what this run is for."""
         if self._writing:
+            # Each of several workers would write what it alone has seen.
+            assert "PYTEST_XDIST_WORKER" not in os.environ, "the page is written by one process"
             ordered = sorted(self._seen.items(), key=lambda item: item[0][0])
             seen = {(case, model): outcome for (_, case, model), outcome in ordered}
             PAGE.write_text(render(seen), encoding="utf-8")

@@ -101,6 +101,7 @@ def test_a_request_sent_with_the_connection_does_not_hide_that_it_is_refused(
     outcome("error 15, end")
 
 
+@pytest.mark.quiet
 def test_no_descriptors_left(model: str, outcome: Outcome) -> None:
     with serving(model) as server, unharmed(server):
         in_use = {int(each.name) for each in Path(f"/proc/{server.pid}/fd").iterdir()}

@@ -82,6 +82,7 @@ def answer(process: subprocess.Popen[str], line: str = "") -> Any:
     return json.loads(process.stdout.readline())
 
 
+@pytest.mark.quiet
 def test_children_that_start_and_end_inside_the_window_agree_with_the_kernels_account() -> None:
     with script(BURNERS) as process:
         before = meter.settle(process.pid)
@@ -92,6 +93,7 @@ def test_children_that_start_and_end_inside_the_window_agree_with_the_kernels_ac
     assert usage(before, after).minor_faults > 30  # a forked child has some of its own
 
 
+@pytest.mark.quiet
 def test_the_process_model_under_churn_agrees_with_the_kernels_account_of_it() -> None:
     start = resource.getrusage(resource.RUSAGE_CHILDREN)
     with Server(find("process"), workers=0, cpus=allowed_cpus()) as server:
@@ -109,6 +111,7 @@ def test_the_process_model_under_churn_agrees_with_the_kernels_account_of_it() -
     assert in_window == pytest.approx(kernel_seconds - before.cpu_ns / meter.NS, rel=0.1)
 
 
+@pytest.mark.quiet
 def test_memory_shared_within_the_tree_counts_once() -> None:
     with script(SHARERS) as process:
         answer(process)
