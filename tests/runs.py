@@ -46,7 +46,9 @@ class _Scenario:
 
 
 @dataclass(frozen=True, slots=True)
-class _Model:
+class Traits:
+    """What a made-up model is like."""
+
     speed: float
     cpu_us: float  # of an echo
     idle_mib: float
@@ -76,14 +78,14 @@ SCENARIOS = {
 }  # fmt: skip
 
 MODELS = {
-    "serial": _Model(0.9, 7.2, 8.1, 8.2, 0.15),
-    "thread": _Model(0.72, 14.0, 8.6, 12.4, 0.55),
-    "process": _Model(0.80, 12.5, 8.5, 58.0, 0.60),
-    "socketserver": _Model(0.70, 14.8, 10.2, 14.1, 0.55),
-    "thread-pool": _Model(0.71, 14.2, 11.9, 13.0, 0.50, workers=64),
-    "process-pool": _Model(0.78, 12.9, 55.0, 57.5, 0.65, workers=64),
-    "coroutine": _Model(1.3, 8.8, 8.9, 9.3, 0.20),
-    "asyncio": _Model(0.5, 24.5, 15.8, 17.2, 0.25),
+    "serial": Traits(0.9, 7.2, 8.1, 8.2, 0.15),
+    "thread": Traits(0.72, 14.0, 8.6, 12.4, 0.55),
+    "process": Traits(0.80, 12.5, 8.5, 58.0, 0.60),
+    "socketserver": Traits(0.70, 14.8, 10.2, 14.1, 0.55),
+    "thread-pool": Traits(0.71, 14.2, 11.9, 13.0, 0.50, workers=64),
+    "process-pool": Traits(0.78, 12.9, 55.0, 57.5, 0.65, workers=64),
+    "coroutine": Traits(1.3, 8.8, 8.9, 9.3, 0.20),
+    "asyncio": Traits(0.5, 24.5, 15.8, 17.2, 0.25),
 }
 
 WINDOW_SECONDS = 0.6
@@ -122,10 +124,15 @@ def make_run(
 
 
 def make_sample(
-    scenario: str = "echo", model: str = "thread", block: int = 0, *, seed: int = 0
+    scenario: str = "echo",
+    model: str = "thread",
+    block: int = 0,
+    *,
+    seed: int = 0,
+    traits: Traits | None = None,
 ) -> Sample:
-    """Return one good trial."""
-    load, traits = SCENARIOS[scenario], MODELS[model]
+    """Return one good trial, of a model of `traits` or of one of MODELS."""
+    load, traits = SCENARIOS[scenario], traits or MODELS[model]
     rng = np.random.default_rng([seed, block, *scenario.encode(), *model.encode()])
     requests = int(load.per_second * traits.speed * WINDOW_SECONDS * rng.normal(1, 0.05))
     median_ns = load.connections / requests * WINDOW_SECONDS * 1e9
@@ -246,10 +253,16 @@ def standard_run(
 
 
 def at_rate(
-    sample: Sample, rate: float, level: str, *, capacity: float, scenario: str = "curve"
+    sample: Sample,
+    rate: float,
+    level: str,
+    *,
+    capacity: float,
+    scenario: str = "curve",
+    cpu_us: float = 0.0,
 ) -> Sample:
     """Return the trial as an open loop: flat up to its capacity, unanswered requests beyond."""
-    load = rate / capacity
+    load, cpu_us = rate / capacity, cpu_us or MODELS[sample.model].cpu_us
     wait_ns = 200_000 * (1 + min(load, 0.999) ** 4 / (1 - min(load, 0.97)))
     requests = int(min(rate, capacity) * WINDOW_SECONDS)
     late = int(max(0.0, rate - capacity) * WINDOW_SECONDS)
@@ -267,8 +280,8 @@ def at_rate(
         services=spread_out(200_000, 0.3, requests).encode(),
         send_lags=spread_out(400, 0.3, requests).encode(),
         unanswered=Histogram.of([int(2 * response_ns)] * late).encode(),
-        server_user_seconds=MODELS[sample.model].cpu_us * 0.45e-6 * requests,
-        server_system_seconds=MODELS[sample.model].cpu_us * 0.55e-6 * requests,
+        server_user_seconds=cpu_us * 0.45e-6 * requests,
+        server_system_seconds=cpu_us * 0.55e-6 * requests,
         generator_cpu_seconds=WINDOW_SECONDS,
     )
 
