@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import bootstrap
 
+from reports.bootstrap import RESAMPLES, SEED
 from reports.histogram import PERCENTILES, Histogram, slot_values
 from reports.stats import (
     Interval,
     Ranks,
     coverage,
     median_interval,
+    median_intervals,
     percentile_interval,
     range_coverage,
     ranks_of,
@@ -59,6 +62,26 @@ def test_from_eight_trials_on_a_bootstrap_narrows_it() -> None:
 def test_trials_that_agree_have_an_interval_too(values: list[float]) -> None:
     found = median_interval(values)
     assert min(values) <= found.low <= found.value == 5 <= found.high <= max(values)
+
+
+@pytest.mark.parametrize("trials", [8, 9, 10, 23])
+@pytest.mark.parametrize("steps", [1e-9, 0.25])  # all different, and many the same
+def test_an_interval_is_to_the_last_bit_that_of_scipy(trials: int, steps: float) -> None:
+    rng = np.random.default_rng(trials)
+    rows = [np.sort(rng.lognormal(size=trials) // steps * steps + 1) for _ in range(6)]
+    found = median_intervals([row.tolist() for row in rows])
+    for row, each in zip(rows, found, strict=True):
+        expected = bootstrap(
+            (row,), np.median, n_resamples=RESAMPLES, rng=np.random.default_rng(SEED)
+        ).confidence_interval
+        assert (each.low, each.high) == (expected.low, expected.high)
+
+
+def test_many_rows_at_once_have_the_intervals_that_each_has_alone() -> None:
+    rng = np.random.default_rng(4)
+    rows = [rng.lognormal(size=count).tolist() for count in (9, 1, 5, 9, 12, 8)]
+    rows.append([3.0] * 9)
+    assert median_intervals(rows) == [median_interval(row) for row in rows]
 
 
 def test_no_trial_is_an_error() -> None:
