@@ -15,7 +15,7 @@ OURS = {"bench", "clients", "reports", "servers", "tests"}
 
 ARROWS = {
     "bench": {"bench", "clients", "reports", "servers.catalog"},
-    "clients": {"clients", "servers.protocol", "reports.histogram"},
+    "clients": {"clients", "servers.protocol", "reports.histogram", "reports.untrusted"},
     "reports": {"reports"},
     "servers": {"servers"},
 }
