@@ -132,8 +132,14 @@ def run(model: Model, listener: Listener, service: Service, workers: int) -> Non
     """Serve until a signal."""
     listener.stop_on_signals()
     pool = {"workers": workers} if workers else {}
-    serve = import_module(f"servers.models.{model.module}").serve
-    serve(listener, service, lambda: print(ready_line(model, listener), flush=True), **pool)
+    serve = getattr(import_module(f"servers.models.{model.module}"), model.entry)
+    serve(
+        listener,
+        service,
+        lambda: print(ready_line(model, listener), flush=True),
+        **pool,
+        **dict(model.options),
+    )
 
 
 def parse(arguments: list[str]) -> tuple[list[str], dict[str, str]]:

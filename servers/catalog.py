@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from collections import namedtuple
 
+FAMILIES = (
+    "sequential",
+    "threads",
+    "processes",
+    "hybrid",
+    "event loop",
+    "coroutines",
+    "greenlets",
+    "interpreters",
+    "datagrams",
+)
+"""What models are grouped by, for colours, choice and reading; in the order of reading."""
+
 Model = namedtuple(
     "Model",
-    "name title module unit workers needs python when_full",
-    defaults=("connection", 0, (), (3, 11), "busy"),
+    "name title family module entry options transport unit workers serves needs python when_full",
+    defaults=("serve", (), "tcp", "connection", 0, "many", (), (3, 11), "busy"),
 )
 """A row: what a reader needs to judge a model, and a program to start it.
 
 name       what users call it
 title      the model in one sentence
-module     its file in servers/models/, which has a function `serve`
+family     one of FAMILIES
+module     its file in servers/models/
+entry      the function in that file which serves
+options    what it is given by name beside the usual: pairs, since a row is never changed
+transport  "tcp" or "udp"
 unit       what a worker is given: "connection" or "request"
-workers    of a pool, unless told; 0: not a pool
+workers    as many as there are unless told; 0: it takes no --workers
+serves     how many connections at a time: "one", as many as it has "workers", or "many"
 needs      distributions to install
 python     the oldest version that runs it
 when_full  what becomes of a connection beyond --max-connections: it is told so ("busy"), or it
@@ -23,26 +41,52 @@ when_full  what becomes of a connection beyond --max-connections: it is told so 
 """
 
 MODELS: tuple[Model, ...] = (
-    Model("serial", "One connection after another, in one thread.", "serial", when_full="backlog"),
-    Model("thread", "A thread per connection.", "thread"),
-    Model("process", "A process per connection, forked.", "process"),
-    Model("socketserver", "The standard library's ThreadingTCPServer.", "socketserver"),
+    Model(
+        "serial",
+        "One connection after another, in one thread.",
+        "sequential",
+        "serial",
+        serves="one",
+        when_full="backlog",
+    ),
+    Model("thread", "A thread per connection.", "threads", "thread"),
+    Model("process", "A process per connection, forked.", "processes", "process"),
+    Model(
+        "socketserver",
+        "The standard library's ThreadingTCPServer.",
+        "threads",
+        "socketserver",
+    ),
     Model(
         "thread-pool",
         "Threads that take a connection each.",
+        "threads",
         "thread_pool",
         workers=64,
+        serves="workers",
         when_full="backlog",
     ),
     Model(
         "process-pool",
         "Processes that take a connection each.",
+        "processes",
         "process_pool",
         workers=64,
+        serves="workers",
         when_full="backlog",
     ),
-    Model("coroutine", "Generators on a scheduler of our own, in one thread.", "coroutine"),
-    Model("asyncio", "The standard library's asyncio streams, in one thread.", "asyncio"),
+    Model(
+        "coroutine",
+        "Generators on a scheduler of our own, in one thread.",
+        "coroutines",
+        "coroutine",
+    ),
+    Model(
+        "asyncio",
+        "The standard library's asyncio streams, in one thread.",
+        "event loop",
+        "asyncio",
+    ),
 )
 
 

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import takewhile
+from pathlib import Path
 
 import pytest
 
 from bench.measure import launch, meter
-from bench.measure.launch import Server, ServerDied, command
+from bench.measure.launch import Server, ServerDied, command, import_path
 from clients.probe import Probe
 from servers.catalog import MODELS, find
 
@@ -77,10 +79,20 @@ def test_a_pool_gets_its_workers_and_all_of_them_end() -> None:
     assert meter.running(server.pid) == []
 
 
-def test_a_model_that_needs_nothing_is_spared_what_site_packages_hook_in() -> None:
-    plain = MODELS[0]
-    assert "-S" in command(plain, 0)
-    assert "-S" not in command(plain._replace(needs=("numpy",)), 0)
+def test_only_a_model_that_needs_a_distribution_finds_what_is_installed(tmp_path: Path) -> None:
+    look = "import importlib.util, sys; print(bool(importlib.util.find_spec('psutil')), sys.flags)"
+    for needs, found in (((), "False"), (("psutil",), "True")):
+        model = MODELS[0]._replace(needs=needs)
+        asked = subprocess.run(
+            [*takewhile(lambda word: word != "-m", command(model, 0)), "-c", look],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": import_path(model, tmp_path)},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert asked.stdout.startswith(found)
+        assert "no_site=1" in asked.stdout
 
 
 def test_only_a_pool_is_told_a_size() -> None:

@@ -100,6 +100,22 @@ def test_a_model_is_unchanged_when_nothing_that_it_imports_differs(
     assert {model.name for model in MODELS} - same == affected
 
 
+def test_a_row_of_the_catalogue_is_the_affair_of_its_own_model(project: Path) -> None:
+    catalog = project / "servers" / "catalog.py"
+    rows = catalog.read_text()
+    title = next(iter(MODELS)).title
+    new = 'MODELS: tuple[Model, ...] = (\n    Model("new", "A new one.", "threads", "thread"),'
+    assert title in rows
+    edited = rows.replace(title, "Another title.").replace("MODELS: tuple[Model, ...] = (", new)
+    catalog.write_text(edited)
+    try:
+        with side_by_side(resolve("HEAD", project), project) as trees:
+            same = unchanged(MODELS, trees)
+    finally:
+        git(project, "checkout", "--quiet", "servers")
+    assert [model for model in MODELS if model not in same] == [MODELS[0]]
+
+
 def test_a_model_that_the_base_does_not_have_is_not_unchanged(tmp_path: Path) -> None:
     trees = Trees(tmp_path / "base", tmp_path / "head")
     for tree in trees:

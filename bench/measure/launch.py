@@ -15,6 +15,7 @@ import select
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Sequence
@@ -47,14 +48,23 @@ class ServerDied(RuntimeError):  # noqa: N818  # it says what happened; the serv
 def command(model: catalog.Model, workers: int, backlog: int = 0, root: str = "") -> list[str]:
     """Return the command line of a server.
 
-    Without `site` (-S) where the model needs nothing installed: what site-packages hooks into
-    every interpreter is not the server's own cost.
+    Without `site` (-S): what site-packages hooks into every interpreter is not the server's own
+    cost. Where what a model needs is found then, `import_path` says.
     """
-    isolation = [] if model.needs else ["-S"]
     values = {"--workers": workers, "--backlog": backlog, "--root": root}
     options = [word for name, value in values.items() if value for word in (name, str(value))]
     server = ["-m", "servers", model.name, "--port", "0", "--watch-stdin", *UNTIMED, *options]
-    return [sys.executable, *isolation, *server]
+    return [sys.executable, "-S", *server]
+
+
+def import_path(model: catalog.Model, home: Path) -> str:
+    """Return the PYTHONPATH of a server: our package and, only for a model that needs it, theirs.
+
+    A folder on PYTHONPATH is searched like any other, but its .pth files are not run.
+    """
+    installed = ("purelib", "platlib") if model.needs else ()
+    folders = [str(home), *(sysconfig.get_path(name) for name in installed)]
+    return os.pathsep.join(dict.fromkeys(folders))
 
 
 class Server:
@@ -75,6 +85,7 @@ class Server:
     ) -> None:
         self._command = command(model, workers, backlog, root)
         self._home = home
+        self._import_path = import_path(model, home)
         self._cpus = cpus
         self.host = ""
         self.port = 0
@@ -92,7 +103,7 @@ class Server:
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
                 cwd=self._home,  # where `-m` looks first
-                env={**os.environ, "PYTHONPATH": str(self._home)},
+                env={**os.environ, "PYTHONPATH": self._import_path},
                 start_new_session=True,
                 bufsize=0,
             )

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bench.plan.available import reason_against
 from bench.plan.scenarios import FILES, SCENARIOS, STUDIES
 from bench.verbs.common import AsJson, app, examples
 from servers.catalog import MODELS
@@ -22,15 +23,21 @@ def models(as_json: AsJson = False) -> None:
     rows = [
         {
             "name": model.name,
+            "family": model.family,
             "title": model.title,
+            "transport": model.transport,
             "unit": model.unit,
             "workers": model.workers,
+            "serves": model.serves,
             "needs": list(model.needs),
             "python": ".".join(map(str, model.python)),
+            "when_full": model.when_full,
+            "available": not (reason := reason_against(model)),
+            "reason": reason,
         }
         for model in MODELS
     ]
-    _show(rows, ("name", "title", "unit", "workers"), as_json)
+    _show(rows, ("name", "family", "title", "workers"), as_json)
 
 
 @app.command(epilog=examples("scenarios", "scenarios --json"))
