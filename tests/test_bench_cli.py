@@ -1,4 +1,4 @@
-"""The command line as a user meets it: real processes, short windows, one sentence for an error."""
+"""The command line as a user meets it: short windows, and one sentence for an error."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from bench.measure import meter
 from reports.record import SCHEMA
 from reports.store import Store
 from servers.catalog import MODELS
+from tests.commands import bench_in_process
 
 BENCH = [sys.executable, "-m", "bench"]
 VERBS = ("run", "capacity", "selftest", "report", "models", "scenarios", "doctor", "experiments")
 SHORT = ("--profile", "quick", "--window", "0.05", "--blocks", "1")
 
 
-def bench(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def bench(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*BENCH, *words],
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,  # the machine may be busy
-        cwd=cwd,
+        timeout=100,  # the machine may be busy
+        # The experiments are a pytest of their own, and none of this one's workers.
+        env={name: value for name, value in os.environ.items() if "PYTEST" not in name},
     )
 
 
@@ -74,7 +76,7 @@ def test_a_report_is_redrawn_without_measuring(results: Path) -> None:
     folder = Store(results).open()
     (folder.path / "report.html").unlink()
     stored = (folder.path / "run.jsonl").read_bytes()
-    done = bench("report", folder.path.name, "--results", str(results))
+    done = bench_in_process("report", folder.path.name, "--results", str(results))
     assert done.returncode == 0, done.stderr
     assert (folder.path / "report.html").is_file()
     assert (folder.path / "run.jsonl").read_bytes() == stored
@@ -82,13 +84,13 @@ def test_a_report_is_redrawn_without_measuring(results: Path) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help_with_examples(verb: str) -> None:
-    done = bench(verb, "--help")
+    done = bench_in_process(verb, "--help")
     assert done.returncode == 0
     assert f"python -m bench {verb}" in done.stdout
 
 
 def listed(verb: str) -> Any:
-    done = bench(verb, "--json")
+    done = bench_in_process(verb, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -116,7 +118,7 @@ def test_lists_are_json_on_demand() -> None:
 def test_a_wrong_name_is_one_sentence_with_the_nearest(
     words: list[str], sentence: str, results: Path
 ) -> None:
-    done = bench(*words, "--results", str(results))
+    done = bench_in_process(*words, "--results", str(results))
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("threadmill: ")
@@ -135,7 +137,7 @@ def test_a_wrong_name_is_one_sentence_with_the_nearest(
 def test_a_capacity_that_cannot_be_searched_is_one_sentence(
     words: list[str], sentence: str
 ) -> None:
-    done = bench("capacity", *words)
+    done = bench_in_process("capacity", *words)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
@@ -177,7 +179,7 @@ def test_a_wrong_option_is_no_traceback() -> None:
 
 @pytest.mark.parametrize("verb", ["report", "experiments"])
 def test_without_any_run_there_is_nothing_to_read(verb: str, tmp_path: Path) -> None:
-    done = bench(verb, cwd=tmp_path)
+    done = bench_in_process(verb, cwd=tmp_path)
     assert done.returncode == 2
     assert "there is no run" in done.stderr
 
@@ -185,7 +187,7 @@ def test_without_any_run_there_is_nothing_to_read(verb: str, tmp_path: Path) -> 
 def test_an_unreadable_run_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "run.jsonl").write_text("nonsense\n")
-    done = bench("report", "broken", "--results", str(tmp_path))
+    done = bench_in_process("report", "broken", "--results", str(tmp_path))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
 
@@ -197,7 +199,7 @@ def test_a_full_disk_is_one_sentence(results: Path, tmp_path: Path) -> None:
     copy.mkdir(parents=True)
     (copy / "run.jsonl").write_bytes((run / "run.jsonl").read_bytes())
     (copy / "summary.csv").symlink_to("/dev/full")
-    done = bench("report", "--results", str(copy.parent))
+    done = bench_in_process("report", "--results", str(copy.parent))
     assert done.returncode == 3
     assert "No space left" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -15,6 +15,7 @@ import pytest
 from clients.engine.generator import Generator, GeneratorError
 from clients.load import ERROR_KINDS, Load
 from tests import scripted
+from tests.commands import clients_in_process
 
 
 def clients(*arguments: str, descriptors: int | None = None) -> subprocess.CompletedProcess[str]:
@@ -70,7 +71,7 @@ def test_the_readable_result_fits_80_columns_and_says_what_was_asked_and_what_ca
 
 def test_a_host_name_is_looked_up() -> None:
     with scripted.scripted_server(scripted.echo) as port:
-        done = clients(f"localhost:{port}", "--seconds", "0.05", "--warm-up", "0")
+        done = clients_in_process(f"localhost:{port}", "--seconds", "0.05", "--warm-up", "0")
     assert done.returncode == 0
 
 
@@ -88,14 +89,14 @@ def test_a_host_name_is_looked_up() -> None:
 def test_a_load_that_cannot_be_is_refused_in_one_sentence(
     arguments: list[str], sentence: str
 ) -> None:
-    done = clients(*arguments)
+    done = clients_in_process(*arguments)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_server_that_answers_nothing_is_an_error() -> None:
-    done = clients("127.0.0.1:1", "--seconds", "0.05", "--warm-up", "0")
+    done = clients_in_process("127.0.0.1:1", "--seconds", "0.05", "--warm-up", "0")
     assert done.returncode == 1
     assert "answered nothing" in done.stderr
     assert "refused" in done.stdout

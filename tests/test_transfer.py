@@ -26,6 +26,7 @@ from servers import protocol
 from servers.catalog import MODELS
 from servers.protocol import DATA, END, ERROR, META, frame
 from tests import scripted
+from tests.commands import clients_in_process
 from tests.conftest import ROOT, StartServer, eventually
 
 HOST = "127.0.0.1"
@@ -360,7 +361,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     script = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from clients import transfer\n"
+        "from clients.transfer import client as transfer\n"
         "host, port, path = '127.0.0.1', int(sys.argv[1]), Path(sys.argv[2])\n"
         "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "transfer.put(host, port, path / 'small')\n"
@@ -424,7 +425,7 @@ def test_the_commands_put_list_and_get(start_server: StartServer, tmp_path: Path
 def test_a_command_that_fails_says_why_in_one_sentence(
     arguments: list[str], code: int, sentence: str, tmp_path: Path
 ) -> None:
-    done = clients(*arguments, cwd=tmp_path)
+    done = clients_in_process(*arguments, cwd=tmp_path)
     assert done.returncode == code
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
@@ -433,7 +434,7 @@ def test_a_command_that_fails_says_why_in_one_sentence(
 
 def test_a_refusal_has_exit_code_1_and_leaves_no_file(tmp_path: Path) -> None:
     with scripted.scripted_server(scripted.answers_get(error(8, "Not here."))) as port:
-        done = clients("get", f"{HOST}:{port}", "file", cwd=tmp_path)
+        done = clients_in_process("get", f"{HOST}:{port}", "file", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (1, "clients: The server refused: Not here.\n")
     assert list(tmp_path.iterdir()) == []
 
@@ -519,8 +520,8 @@ def test_a_terminal_sees_a_bar_with_the_rate(tmp_path: Path) -> None:
 
 
 def test_the_load_keeps_its_help_and_names_the_file_commands() -> None:
-    shown = clients("--help").stdout
+    shown = clients_in_process("--help").stdout
     assert "--connections" in shown
     assert "get, put and list" in shown
     for command in ("get", "put", "list"):
-        assert "Exit codes: 0 done" in clients(command, "--help").stdout
+        assert "Exit codes: 0 done" in clients_in_process(command, "--help").stdout
