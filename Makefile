@@ -43,7 +43,7 @@ selftest: setup ## the instrument against known answers: two minutes on a machin
 	@$(PY) -m bench selftest
 
 faults: setup ## run the fault suite, and write what it saw to docs/faults.md
-	@THREADMILL_WRITE_FAULTS=1 $(PY) -m pytest $(EACH_TEST) -q tests/test_faults.py tests/test_faults_ends.py
+	@THREADMILL_WRITE_FAULTS=1 $(PY) -m pytest $(EACH_TEST) -q tests/test_faults*.py
 
 # By file, because the tests of a file share servers. What reads the CPU, the memory or the clock of
 # this machine (marked `quiet`) comes afterwards, alone.

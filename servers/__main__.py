@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from importlib import import_module
 
 from servers.catalog import MODELS, UnknownModel, find, names
 from servers.life.listener import DEFAULT_BACKLOG, Listener
+from servers.life.notices import StandardError, have_standard_descriptors, voice
 from servers.life.timeouts import Timeouts
 from servers.protocol import DEFAULT_LIMIT
 from servers.service import MOST_UPLOAD_BYTES, MOST_UPLOADS_AT_ONCE, Service
@@ -59,6 +61,7 @@ Examples:
   python -m servers asyncio --idle-timeout 5 --max-connections 1000
 """
 
+STDOUT = 1
 NUMBERS = {
     "--port": range(65_536),
     "--workers": range(1, 10_001),
@@ -75,24 +78,35 @@ VALUES = {"--host", "--root", *NUMBERS, *SECONDS}
 FLAGS = {"--watch-stdin", "--help"}
 
 
+class Unheard(Exception):  # noqa: N818 - it says what happened
+    """The ready line cannot be written: nobody will know where to connect."""
+
+
 class UsageError(Exception):
     """A command line that cannot be followed; the message is a sentence for the user."""
 
 
 def main(arguments: list[str]) -> int:
     """Serve as the command line says, and return the exit code."""
+    have_standard_descriptors()
+    sys.stderr = StandardError()
     try:
         words, options = parse(arguments)
         if "--help" in options:
-            print(usage(), end="")
+            write(usage())
             return 0
         model = chosen(words, options)
         numbers = {name: number(name, options[name]) for name in NUMBERS if name in options}
         timeouts = Timeouts(*(seconds(name, options) for name in SECONDS))
+        if timeouts:
+            voice.ration()
         service = serving(numbers, options.get("--root"), timeouts)
     except (UsageError, UnknownModel) as error:
         print(error, file=sys.stderr)
         return 2
+    except Unheard as error:
+        print(error, file=sys.stderr)
+        return 1
     if "--watch-stdin" in options:
         import_module("servers.life.parent").die_with_stdin()
     host, port = options.get("--host", "127.0.0.1"), numbers.get("--port", 0)
@@ -108,10 +122,21 @@ def main(arguments: list[str]) -> int:
         print(f"Cannot listen on {host} port {port}: {error.strerror}.", file=sys.stderr)
         return 1
     with listener:
-        listener.at_exit = timeouts.sum_up
-        run(model, listener, service, numbers.get("--workers", model.workers))
+        listener.at_exit = partial(say_the_rest, timeouts)
+        try:
+            run(model, listener, service, numbers.get("--workers", model.workers))
+        except Unheard as error:
+            listener.stop()
+            print(error, file=sys.stderr)
+            return 1
         listener.at_exit()
     return 0
+
+
+def say_the_rest(timeouts: Timeouts) -> None:
+    """Say what has not been said so far, and the sum of it."""
+    voice.catch_up(at_once=True)
+    timeouts.sum_up()
 
 
 def serving(numbers: dict[str, int], root: str | None, timeouts: Timeouts) -> Service:
@@ -136,10 +161,20 @@ def run(model: Model, listener: Listener, service: Service, workers: int) -> Non
     serve(
         listener,
         service,
-        lambda: print(ready_line(model, listener), flush=True),
+        lambda: write(ready_line(model, listener) + "\n"),
         **pool,
         **dict(model.options),
     )
+
+
+def write(text: str) -> None:
+    """Write to standard output, past Python's own, which would fail once more at the exit."""
+    try:
+        data = text.encode()
+        while data:
+            data = data[os.write(STDOUT, data) :]
+    except OSError as error:
+        raise Unheard(f"Cannot write to standard output: {error.strerror}.") from None
 
 
 def parse(arguments: list[str]) -> tuple[list[str], dict[str, str]]:

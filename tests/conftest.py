@@ -43,7 +43,10 @@ def eventually(condition: Callable[[], bool]) -> bool:
 
 
 class ServerProcess:
-    """A server in a session of its own, as bench starts it."""
+    """A server in a session of its own, as bench starts it.
+
+    `stderr` is a descriptor for its standard error; those of `closed` are closed when it starts.
+    """
 
     def __init__(
         self,
@@ -51,6 +54,8 @@ class ServerProcess:
         *arguments: str,
         program: Sequence[str] = ("-m", "servers"),
         by_hand: bool = False,
+        stderr: int | None = None,
+        closed: Sequence[int] = (),
     ) -> None:
         self.model = model
         watch = [] if by_hand else ["--watch-stdin"]
@@ -59,9 +64,10 @@ class ServerProcess:
             [sys.executable, "-S", *program, model, *watch, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._stderr,
+            stderr=self._stderr if stderr is None else stderr,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             start_new_session=True,
+            preexec_fn=partial(close_all, closed) if closed else None,
         )
         self.pid = self.process.pid
         try:
@@ -113,6 +119,11 @@ class ServerProcess:
         for stream in (self.process.stdin, self.process.stdout, self._stderr):
             assert stream
             stream.close()
+
+
+def close_all(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 StartServer = Callable[..., ServerProcess]

@@ -19,8 +19,8 @@ HEAD = """\
 
 <!-- Written by `make faults` from what the suite saw. Do not edit: a test compares. -->
 
-Each row is a test in `tests/test_faults.py` or `tests/test_faults_ends.py`, each column a model;
-an empty cell says that the case cannot come up there. After every case that a server outlives it
+Each row is a test in `tests/test_faults.py` or one of its neighbours, each column a model; an
+empty cell says that the case cannot come up there. After every case that a server outlives it
 answers the next client, and its descriptors, threads, processes and memory are what they were.
 
 - *error N* is an ERROR frame with that code: 1 OVERSIZE, 2 FLAGS, 3 KIND, 15 BUSY, 16 TIMEOUT.
@@ -33,8 +33,10 @@ answers the next client, and its descriptors, threads, processes and memory are 
 takes no byte. Both are on for a server that is run by hand (60 and 30 s) and off in measurements.
 Each one that strikes is a line on the server's standard error, and the sum is its last line there.
 
-A stop (SIGTERM, SIGINT) answers what has arrived and ends the connections cleanly. So SHUTDOWN (17)
-is never sent: an ERROR is an answer, and an idle connection has not asked anything.
+A stop (SIGTERM, SIGINT) answers the whole requests that have arrived on the connections accepted so
+far, as long as the grace lasts, and ends these connections cleanly. Whoever still waits in the
+backlog is reset, whatever has been sent. SHUTDOWN (17) is never sent: an ERROR is an answer, and an
+idle connection has not asked anything.
 
 """
 

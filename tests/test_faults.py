@@ -30,7 +30,7 @@ from servers.protocol import (
     frame,
 )
 from servers.service import Session
-from tests import test_faults_ends
+from tests import test_faults_ends, test_faults_workers
 from tests.abuse import LIMIT, code_of, how_others_fare, serving, unharmed
 from tests.conftest import DEADLINE_SECONDS, Outcome, ServerProcess
 from tests.outcomes import PAGE, WRITING, parse
@@ -302,6 +302,6 @@ def test_a_slow_reader(hurried: ServerProcess, outcome: Outcome) -> None:
 
 @pytest.mark.skipif(bool(os.environ.get(WRITING)), reason="it is being written")
 def test_the_page_has_no_case_that_the_suite_has_not() -> None:
-    names = {*vars(test_faults_ends), *globals()}
+    names = {*vars(test_faults_ends), *vars(test_faults_workers), *globals()}
     tests = {name.removeprefix("test_").replace("_", " ") for name in names}
     assert {case.split(":")[0] for case, _ in parse(PAGE.read_text(encoding="utf-8"))} <= tests

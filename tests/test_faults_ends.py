@@ -174,55 +174,6 @@ def test_no_further_thread_or_process_can_start(
     outcome(fate)
 
 
-# Workers.
-
-
-def test_a_worker_killed_in_mid_request(model: str, outcome: Outcome) -> None:
-    with serving(model) as server:
-        if model not in {"process", "process-pool"}:
-            pytest.skip("there are no worker processes")
-        with unharmed(server), server.peer() as victim, server.peer() as other:
-            other.ask(ECHO)
-            workers = set(server.children())
-            victim.send(frame(COMPUTE, 1, (10**8).to_bytes(4, "big")))
-            worker = busiest(server)
-            os.kill(worker, signal.SIGKILL)
-            with suppress(ConnectionError):
-                assert victim.is_at_end()
-            assert eventually(lambda: worker not in {each.pid for each in meter.tree(server.pid)})
-            if model in POOLS:
-                assert eventually(lambda: not workers & set(server.children()))
-                assert eventually(lambda: is_served(server))
-                assert len(server.children()) == POOL_SIZE
-                outcome("the pool's connections end, rebuilt")
-            else:
-                assert other.ask(ECHO, 2) == (ECHO + 128, 2, b"")
-                outcome("its own connection ends")
-
-
-def busiest(server: ServerProcess) -> int:
-    """Return the child that computes, once one does."""
-    found: list[int] = []
-
-    def is_found() -> bool:
-        found[:] = [each.pid for each in meter.tree(server.pid) if each.state == "R"]
-        return bool(set(found) - {server.pid})
-
-    assert eventually(is_found)
-    return next(pid for pid in found if pid != server.pid)
-
-
-def test_children_that_have_ended_are_no_zombies(shared: ServerProcess, outcome: Outcome) -> None:
-    if shared.model != "process":
-        pytest.skip("its children live as long as it does")
-    with unharmed(shared), ExitStack() as stack:
-        for peer in [stack.enter_context(shared.peer()) for _ in range(20)]:
-            peer.ask(ECHO)
-        assert len(shared.children()) == 20
-    assert [each.pid for each in meter.tree(shared.pid)] == [shared.pid]
-    outcome("none")
-
-
 # Ends.
 
 

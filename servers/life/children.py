@@ -86,6 +86,6 @@ def run_and_exit(work: Callable[[], None]) -> NoReturn:
     try:
         work()
     except BaseException:  # noqa: BLE001 - told like any other, but it must not get further
-        sys.excepthook(*sys.exc_info())
+        sys.excepthook(*sys.exc_info())  # which does not raise: see notices.StandardError
         os._exit(1)
     os._exit(0)

@@ -31,7 +31,7 @@ import weakref
 from collections import deque
 from contextlib import suppress
 
-from servers.life.notices import Episode
+from servers.life.notices import Episode, voice
 from servers.life.timeouts import reset_at_close
 from servers.protocol import ERROR, BusyError, frame
 
@@ -147,7 +147,6 @@ class Listener(socket.socket):
         To close with its request unread would reset the connection, and it might not get to read
         the reason. So the pulse looks after it until it has closed, or others have come.
         """
-        self._refusals.say(f"{reason}: refused.")
         connection = socket.socket(fileno=connection.detach())
         with suppress(OSError):
             connection.setblocking(False)
@@ -157,6 +156,7 @@ class Listener(socket.socket):
             with suppress(IndexError):  # the pulse came in between
                 self._leaving.popleft()[1].close()
         self._leaving.append((time.monotonic() + LEAVING_SECONDS, connection))
+        self._refusals.say(f"{reason}: refused.")
 
     def _look_after_the_refused(self) -> None:
         for _ in range(len(self._leaving)):
@@ -243,6 +243,7 @@ class Listener(socket.socket):
 
     def _pulse(self) -> None:
         self._look_after_the_refused()
+        voice.catch_up()
         over = time.monotonic() - self._end_of_grace
         if over < 0:
             return
@@ -264,6 +265,7 @@ class Listener(socket.socket):
     def leave_to_parent(self, keep: socket.socket | None = None) -> None:
         """In a child just forked: drop the copies of all that is the parent's to serve."""
         self.close()
+        voice.begin_anew()
         self.children = self.at_exit = tuple
         while self._leaving:
             self._leaving.pop()[1].close()

@@ -1,18 +1,114 @@
-"""What a server says on standard error while it serves: a line per event, or per episode."""
+"""What a server says on standard error while it serves: a line per event, or per episode.
+
+Whoever reads the lines may have gone, or may not come for them: no word is worth an error or a
+wait. So whoever says something has done first what there was to do, and a line that cannot be
+written now is counted and dropped. With the next pulse that can, the count follows: "and 120 more".
+
+Standard error stays blocking, for O_NONBLOCK would be set for all who share it: a shell, a bench.
+poll() says of a pipe or a terminal whether it takes a page without blocking. Several processes and
+threads may be told so of the same page; but that page has room for all the lines of a second.
+
+Of those there are LINES_PER_SECOND over all processes, where a peer can cause lines at will: where
+there are timeouts (`ration`). All else that is said is an episode, and rare.
+"""
 
 from __future__ import annotations
 
 import os
+import select
 from time import monotonic
 
 STDERR = 2
+LINES_PER_SECOND = 20
+LINE_BYTES = 200
+"""At most; so the lines of a second are fewer than the 4,096 bytes that poll() has promised."""
+RATION_SECONDS = 1.0
 QUIET_SECONDS = 3.0
 """How long nothing must happen for an episode to be over; asyncio tries again after a second."""
 
 
-def say(sentence: str) -> None:
-    """Write one line, in one call, so that threads and processes do not mix theirs."""
-    os.write(STDERR, f"threadmill: {sentence}\n".encode())
+class Ration:
+    """The lines of a second for this process and all that it forks, in two eventfds.
+
+    Each call on one is a single step for all who share it. A line needs a token. What became of
+    it is added up for the process that renews the tokens: DROPPED for each that was not said.
+    """
+
+    TOKEN = 1
+    DROPPED = 2**32
+
+    def __init__(self) -> None:
+        """OSError when there is no descriptor left."""
+        flags = os.EFD_NONBLOCK | os.EFD_CLOEXEC
+        self._tokens = os.eventfd(LINES_PER_SECOND, flags | os.EFD_SEMAPHORE)
+        self._done = os.eventfd(0, flags)
+        self._renewed = monotonic()
+        self._owner = os.getpid()
+
+    def take(self) -> bool:
+        """Take a token, if one is left."""
+        try:
+            os.eventfd_read(self._tokens)
+        except BlockingIOError:
+            return False
+        os.eventfd_write(self._done, self.TOKEN)
+        return True
+
+    def drop(self) -> None:
+        """Count a line that was not said."""
+        os.eventfd_write(self._done, self.DROPPED)
+
+    def renew(self, at_once: bool) -> int:
+        """Renew the tokens if their second is over; return how many lines were dropped in it."""
+        now = monotonic()
+        if os.getpid() != self._owner or (now - self._renewed < RATION_SECONDS and not at_once):
+            return 0
+        self._renewed = now
+        try:
+            dropped, taken = divmod(os.eventfd_read(self._done), self.DROPPED)
+        except BlockingIOError:
+            return 0  # nobody has said anything
+        os.eventfd_write(self._tokens, taken)
+        return dropped
+
+
+class Voice:
+    """Writes lines to standard error, as far as it takes them, and counts the others."""
+
+    def __init__(self) -> None:
+        self._ration: Ration | None = None
+        self._dropped = 0
+
+    def ration(self) -> None:
+        """From now on, say no more than LINES_PER_SECOND."""
+        self._ration = Ration()
+
+    def say(self, sentence: str) -> None:
+        """Write one line in one call, so that threads and processes do not mix theirs."""
+        if self._ration is None:
+            self._dropped += not written(sentence)
+        elif not (self._ration.take() and written(sentence)):
+            self._ration.drop()
+
+    def begin_anew(self) -> None:
+        """In a child just forked: what was dropped so far is its parent's to say."""
+        self._dropped = 0
+
+    def catch_up(self, at_once: bool = False) -> None:
+        """Say how many lines were dropped, once their second is over, and if that can be said."""
+        if self._ration is not None:
+            self._dropped += self._ration.renew(at_once)
+        if self._dropped and written(f"and {self._dropped:,} more."):
+            self._dropped = 0
+
+
+def written(sentence: str) -> bool:
+    """Write a line, unless that would wait or cannot be done."""
+    line = f"threadmill: {sentence}".encode("utf-8", "replace")[: LINE_BYTES - 1] + b"\n"
+    try:
+        return bool(select.select([], [STDERR], [], 0)[1]) and os.write(STDERR, line) == len(line)
+    except OSError:
+        return False  # its reader has gone, its disk is full: there is nobody to tell
 
 
 class Episode:
@@ -28,3 +124,52 @@ class Episode:
         self._last = now
         if began:
             say(sentence)
+
+
+class StandardError:
+    """A sys.stderr for tracebacks and what logs: it takes what it can, and never waits.
+
+    Python's own would hold a server up when nobody reads it, and raise when nobody can.
+    """
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+    closed = False
+
+    def write(self, text: str) -> int:
+        """Write as much as standard error takes."""
+        data = text.encode(self.encoding, self.errors)
+        try:
+            while data and select.select([], [STDERR], [], 0)[1]:
+                data = data[os.write(STDERR, data[: select.PIPE_BUF]) :]
+        except OSError:
+            pass  # as in `written`
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def fileno(self) -> int:
+        """Return its descriptor."""
+        return STDERR
+
+    def isatty(self) -> bool:
+        """Say that it is no terminal: nothing here is coloured."""
+        return False
+
+
+def have_standard_descriptors() -> None:
+    """Put /dev/null where standard input, output or error were closed when the process started.
+
+    Otherwise the next socket would be one of them, and a peer be sent what is said here.
+    """
+    for number in range(STDERR + 1):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number, which is this one
+
+
+voice = Voice()
+"""That of this process; a child goes on with its copy."""
+say = voice.say

@@ -41,13 +41,17 @@ class StuckPeer(OSError):  # noqa: N818 - it says who is at fault
     """The peer has taken no byte in time."""
 
 
+FAULTS = (IdlePeer, StuckPeer)
+FLAGS = os.EFD_NONBLOCK | os.EFD_CLOEXEC
+
+
 class Timeouts:
     """The two timeouts in seconds, 0 for none; true if there is any."""
 
     def __init__(self, idle: float = 0, write: float = 0) -> None:
         self.idle = idle
         self.write = write
-        self._counts = {IdlePeer: os.eventfd(0), StuckPeer: os.eventfd(0)} if self else {}
+        self._counts = {fault: os.eventfd(0, FLAGS) for fault in FAULTS} if self else {}
 
     def __bool__(self) -> bool:
         return bool(self.idle or self.write)
@@ -87,13 +91,13 @@ class Timeouts:
         )
 
     def sum_up(self) -> None:
-        """Say how many there were, if any."""
+        """Say how many there were, if any, since this was last asked."""
         idle, stuck = self._sums() or (0, 0)
         if idle or stuck:
             say(f"{idle} connections closed by --idle-timeout, {stuck} reset by --write-timeout.")
 
     def _sums(self) -> list[int]:
-        return [counted(descriptor) for descriptor in self._counts.values()]
+        return [taken_from(descriptor) for descriptor in self._counts.values()]
 
 
 NO_TIMEOUTS = Timeouts()
@@ -119,10 +123,12 @@ def kernel_waits(seconds: float) -> float:
     return min(seconds, SLICE_SECONDS) if pulse_seconds and is_main_thread else seconds
 
 
-def counted(descriptor: int) -> int:
-    """Return what stands in an eventfd, and leave it there."""
-    with open(f"/proc/self/fdinfo/{descriptor}") as lines:  # noqa: PTH123 - no pathlib in a server
-        return next(int(line.split()[1], 16) for line in lines if line.startswith("eventfd-count"))
+def taken_from(descriptor: int) -> int:
+    """Return what stands in an eventfd, and leave 0 there: that needs no further descriptor."""
+    try:
+        return os.eventfd_read(descriptor)
+    except BlockingIOError:  # it is 0
+        return 0
 
 
 def address_of(connection: socket.socket) -> str:

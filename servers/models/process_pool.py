@@ -3,6 +3,10 @@
 The accepted socket travels as a descriptor over a socket pair that the workers inherit; the task
 itself says only "take the next one". Pickling the socket into the task would cost a thread and a
 handshake for each connection, and leave the descriptors behind when the pool breaks. Needs fork().
+
+When a worker is killed, concurrent.futures gives the whole pool up, and another takes its place. A
+worker of that may be killed, too, before it is ready or has got anything: REBUILDS times at most
+for one connection, which is then refused. The next one tries again.
 """
 
 from __future__ import annotations
@@ -12,7 +16,9 @@ import os
 import socket
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import active_children, get_context
+from time import sleep
 
 from servers.drivers.blocking import converse
 from servers.life.parent import Lifeline
@@ -26,27 +32,45 @@ if TYPE_CHECKING:
 
 HUNG_UP = {errno.EPIPE, errno.ECONNRESET, errno.EBADF}
 """What sending to a pool says that has lost its workers, or that has been closed."""
+REBUILDS = 3
+FULL_PAUSE_SECONDS = 0.01
+"""How long it can go unnoticed that a worker has taken a connection from a full channel."""
 
 
 def serve(listener: Listener, service: Service, ready: Callable[[], None], workers: int) -> None:
     """Serve until the listener stops."""
     listener.children = worker_pids
     lifeline = Lifeline()
-    pool = Pool(listener, service, workers, lifeline)
+    start = partial(Pool, listener, service, workers, lifeline)
+    pool = start()
     ready()
     for connection in listener:
         with connection:  # the parent's copy of it
             try:
-                try:
-                    pool.serve(connection)
-                except BrokenProcessPool:
-                    pool.close()  # waits for its threads, too: with none left it is safe to fork
-                    pool = Pool(listener, service, workers, lifeline)
-                    pool.serve(connection)
+                pool = serve_with(pool, start, connection)
             except OSError as error:  # the machine's; the next connection tries again
                 end_workers()
                 listener.refuse(connection, f"No workers can start ({error.strerror})")
+            except BrokenProcessPool:
+                listener.refuse(connection, "The workers are killed as soon as they start")
     pool.close()
+
+
+def serve_with(pool: Pool, start: Callable[[], Pool], connection: socket.socket) -> Pool:
+    """Hand a connection to the pool or to one in its place, and return that one.
+
+    OSError when the workers cannot start, BrokenProcessPool when they do not live.
+    """
+    for _ in range(REBUILDS):
+        try:
+            pool.serve(connection)
+        except BrokenProcessPool:
+            pool.close()  # waits for its threads, too: with none left it is safe to fork
+            pool = start()
+        else:
+            return pool
+    pool.serve(connection)
+    return pool
 
 
 def end_workers() -> None:
@@ -64,14 +88,16 @@ def worker_pids() -> Iterable[int]:
 class Pool:
     """One generation of workers, and the channel over which connections reach them.
 
-    When a worker is killed, concurrent.futures gives the whole pool up. The connections that
-    its workers served or that were on their way to them end with it.
+    The connections that its workers served or that were on their way to them end with it.
     """
 
     def __init__(
         self, listener: Listener, service: Service, workers: int, lifeline: Lifeline
     ) -> None:
-        """Start the workers and return when all of them run; OSError when they cannot."""
+        """Start the workers and return when all of them run; OSError when they cannot.
+
+        If one is killed before it runs, the pool is a broken one: `serve` will say so.
+        """
         self._under_way: set[Future[None]] = set()
         listener.elsewhere = self._under_way.__len__
         self._channel, workers_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -84,20 +110,30 @@ class Pool:
         with workers_end:  # closed here, so that sending fails when all the workers are gone
             self._executor.submit(os.getpid)  # the first task is what starts them, all at once
         for _ in range(workers):
-            self._channel.recv(1)  # "r": one of them is ready
+            self._channel.recv(1)  # "r": one of them is ready; or none, and no more will be
 
     def serve(self, connection: socket.socket) -> None:
         """Hand a connection to the next worker that is free; BrokenProcessPool if none can be."""
-        try:
-            socket.send_fds(self._channel, [b"c"], [connection.fileno()])
-        except OSError as error:
-            if error.errno not in HUNG_UP:
-                raise
-            raise BrokenProcessPool("The workers have hung up.") from error
+        self._send(connection)
         task = self._executor.submit(serve_next)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         task.add_done_callback(show_bug)
+
+    def _send(self, connection: socket.socket) -> None:
+        while True:
+            try:
+                socket.send_fds(self._channel, [b"c"], [connection.fileno()])
+            except OSError as error:
+                if error.errno in HUNG_UP:
+                    raise BrokenProcessPool("The workers have hung up.") from error
+                if error.errno != errno.ETOOMANYREFS:
+                    raise
+                # More descriptors are on their way than the user may have open in one process.
+                # So the channel is full, and the others wait in the backlog.
+                sleep(FULL_PAUSE_SECONDS)
+            else:
+                return
 
     def close(self) -> None:
         """Return when the workers have served what they have, or died."""
