@@ -7,6 +7,7 @@ from bench.gate.proving import RecordingError
 from bench.gate.stored import BaselineNameError, DifferentMachineError, RunFailedError
 from bench.gate.worktree import NoBaselineError, RevisionError
 from bench.measure.placement import PlacementError
+from bench.plan.available import UnavailableError
 from bench.plan.precision import QuantityError
 from bench.plan.scenarios import UnknownNameError
 from bench.verbs import (
@@ -41,6 +42,7 @@ USERS_ERRORS = (
     QuantityError,
     RecordingError,
     RevisionError,
+    UnavailableError,
     UnknownModel,
     UnknownNameError,
     UnreadableError,

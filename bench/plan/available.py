@@ -1,14 +1,40 @@
-"""Which models can run here: what a row needs, held against an interpreter and what it has."""
+"""Which models a user means, and which of them can run here.
+
+A list names models, families, or `all`; nothing means the card: the eight classics that a run has
+compared from the start. A model that is named and cannot run here is an error. One that came along
+with its family or with `all` is left out, with a sentence that says why.
+"""
 
 from __future__ import annotations
 
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
+from typing import NamedTuple
 
-from servers.catalog import Model
+from servers.catalog import FAMILIES, MODELS, Model, find
 
 EXTRA = "threadmill[models]"
 """What to install for every model that needs a distribution."""
+
+
+CARD = (
+    "serial",
+    "thread",
+    "process",
+    "socketserver",
+    "thread-pool",
+    "process-pool",
+    "coroutine",
+    "asyncio",
+)
+"""What is compared when nothing is named."""
+
+
+class Choice(NamedTuple):
+    """What a user's list of models comes to."""
+
+    models: tuple[Model, ...]
+    left_out: tuple[str, ...]  # a sentence for each that cannot run here
 
 
 class UnavailableError(LookupError):
@@ -27,11 +53,35 @@ def reason_against(model: Model) -> str:
     return ""
 
 
-def check_available(model: Model) -> Model:
-    """Return the model; UnavailableError when it cannot run here."""
-    if reason := reason_against(model):
-        raise UnavailableError(reason)
-    return model
+def choose(names: str) -> Choice:
+    """Return the models that a list `a,b` means, each once and in the list's order.
+
+    UnknownModel for a word that is neither a model nor a family, UnavailableError for a model that
+    is named and cannot run here.
+    """
+    models: dict[Model, None] = {}
+    left_out: list[str] = []
+    for word in names.replace(",", " ").split() or CARD:
+        group = _group(word)
+        for model in group or [find(word)]:
+            reason = reason_against(model)
+            if not reason:
+                models[model] = None
+            elif group:
+                left_out.append(reason)
+            else:
+                raise UnavailableError(reason)
+    return Choice(tuple(models), tuple(dict.fromkeys(left_out)))
+
+
+def _group(word: str) -> list[Model]:
+    """Return the models of a family, whose name may have a hyphen for its space, or all of them."""
+    if word == "all":
+        return list(MODELS)
+    family = word.replace("-", " ")
+    # A model of the family's own name is meant by it.
+    is_model = any(model.name == word for model in MODELS)
+    return [] if is_model else [m for m in MODELS if m.family == family and family in FAMILIES]
 
 
 def _is_installed(name: str) -> bool:

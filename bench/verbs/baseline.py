@@ -14,9 +14,7 @@ from bench.gate.stored import ADVICE, names, read, save
 from bench.measure.placement import PLACEMENTS
 from bench.plan.scenarios import find_placement
 from bench.run.conduct import interruptible
-from bench.verbs.common import INTERRUPTED, app, examples, fail, named
-from servers.catalog import MODELS
-from servers.catalog import find as find_model
+from bench.verbs.common import INTERRUPTED, app, examples, fail, models_named, named
 
 baselines = typer.Typer(help="Store runs to hold later ones against.", no_args_is_help=True)
 app.add_typer(baselines, name="baseline")
@@ -47,7 +45,7 @@ def save_baseline(
         with interruptible():
             path = save(
                 name,
-                named(models, find_model) or MODELS,
+                models_named(models),
                 loads,
                 runs=runs,
                 seed=secrets.randbelow(2**31),

@@ -9,6 +9,9 @@ from typing import Annotated, NoReturn, TypeVar
 
 import typer
 
+from bench.plan.available import choose
+from servers.catalog import Model
+
 USAGE = 2
 TROUBLE = 3  # a trial failed, or the machine would not do it
 NO_BASELINE = 5  # nothing to compare with
@@ -41,6 +44,14 @@ RESULTS = Path("reports/runs")
 def named(names: str, find: Callable[[str], _Row]) -> list[_Row]:
     """Return the rows that a list `a,b` names, each once."""
     return [find(name) for name in dict.fromkeys(names.replace(",", " ").split())]
+
+
+def models_named(names: str) -> tuple[Model, ...]:
+    """Return the models that a list means; those left out are said on standard error."""
+    choice = choose(names)
+    for sentence in choice.left_out:
+        print(f"threadmill: left out: {sentence}", file=sys.stderr)
+    return choice.models
 
 
 def fail(sentence: str, code: int) -> NoReturn:

@@ -25,7 +25,7 @@ from bench.measure.placement import PLACEMENTS, allowed_cpus
 from bench.plan.order import cells
 from bench.plan.scenarios import Scenario, find_placement
 from bench.run.conduct import interruptible
-from bench.verbs.common import USAGE, app, examples, fail, named
+from bench.verbs.common import USAGE, app, examples, fail, models_named, named
 from reports.gate.allowances import Allowance, allow
 from reports.gate.effects import LEAST_PAIRS
 from reports.gate.render.action_benchmark import entries
@@ -34,8 +34,7 @@ from reports.gate.render.junit import junit
 from reports.gate.render.markdown import markdown
 from reports.gate.render.text import gate_table
 from reports.gate.verdicts import ERRORS, GateReport, Outcome, Verdict
-from servers.catalog import MODELS, Model
-from servers.catalog import find as find_model
+from servers.catalog import Model
 
 
 class Inconclusive(StrEnum):
@@ -117,7 +116,7 @@ def gate(
         limits_of=config.limits_of,
         seed=secrets.randbelow(2**31) if seed is None else seed,
     )
-    asked = _named_models(models)
+    asked = models_named(models)
     loads = [
         placed(scenario, find_placement(placement) if placement else "")
         for scenario in named(scenarios, scenario_named)
@@ -135,10 +134,6 @@ def gate(
     }
     _publish(report, files)
     raise typer.Exit(report.exit_code(inconclusive_passes=inconclusive is Inconclusive.PASS))
-
-
-def _named_models(names: str) -> Sequence[Model]:
-    return named(names, find_model) or MODELS
 
 
 def _say(line: str) -> None:

@@ -16,9 +16,7 @@ from bench.measure.placement import allowed_cpus
 from bench.plan.order import cells
 from bench.plan.scenarios import find_load
 from bench.run.conduct import interruptible
-from bench.verbs.common import TROUBLE, AsJson, app, examples, fail, named
-from servers.catalog import MODELS
-from servers.catalog import find as find_model
+from bench.verbs.common import TROUBLE, AsJson, app, examples, fail, models_named
 
 
 @app.command(
@@ -39,7 +37,7 @@ def capacity(
     be sustained, too. About 20 s for each model.
     """
     promise = Promise.parse(slo)
-    chosen_models = named(models, find_model) or MODELS
+    chosen_models = models_named(models)
     paired = cells(chosen_models, [find_load(scenario)], workers)
     lines = Console(stderr=True)
     with interruptible():

@@ -20,10 +20,17 @@ from bench.plan.scenarios import PROFILES, find_placement, find_profile, find_sc
 from bench.run import session
 from bench.run.conduct import Outcome
 from bench.run.session import Request
-from bench.verbs.common import INTERRUPTED, RESULTS, TROUBLE, Results, app, examples, named
+from bench.verbs.common import (
+    INTERRUPTED,
+    RESULTS,
+    TROUBLE,
+    Results,
+    app,
+    examples,
+    models_named,
+    named,
+)
 from reports.store import RunFolder, Store
-from servers.catalog import MODELS
-from servers.catalog import find as find_model
 
 EXIT_CODES = {
     Outcome.COMPLETE: 0,
@@ -47,7 +54,12 @@ def run(
     profile: Annotated[
         str, typer.Option(help=f"How much to run: {', '.join(PROFILES)}.")
     ] = "standard",
-    models: Annotated[str, typer.Option(metavar="A,B", help="Only these models; empty: all.")] = "",
+    models: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B", help="These models or families, or all; empty: the eight classics."
+        ),
+    ] = "",
     scenarios: Annotated[
         str, typer.Option(metavar="A,B", help="Only these scenarios; empty: the profile's.")
     ] = "",
@@ -85,7 +97,7 @@ def run(
     everywhere = find_placement(placement) if placement else cpus.name if cpus else ""
     request = Request(
         profile=asked.placed(everywhere) if everywhere else asked,
-        models=named(models, find_model) or MODELS,
+        models=models_named(models),
         workers=workers,
         seed=secrets.randbelow(2**31) if seed is None else seed,
         cpus=cpus or allowed_cpus(),
