@@ -20,7 +20,7 @@ from clients.tally import Tally
 INTERVALS = 50
 """Steps of the time axis."""
 LIMITING_SHARE = 0.9
-"""Of a core: a generator that used more may have been what limited the result (MEASURE.md)."""
+"""Of a core: a generator that used more may have been what limited the result (docs/method.md)."""
 
 EXAMPLES = """
 Examples:

@@ -35,7 +35,7 @@ REQUEST_KINDS = {
     "GET": protocol.GET,
     "PUT": protocol.PUT,
 }
-"""The requests that the engine can make, with their numbers on the wire (WIRE.md)."""
+"""The requests that the engine can make, with their numbers on the wire (docs/wire.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Load:
     kind: str = "ECHO"  # one of REQUEST_KINDS
     size: int = 64  # bytes of payload in a request; of the file that a GET or a PUT moves
     argument: int = 0  # rounds of COMPUTE, microseconds of WAIT
-    framing: str = "frames"  # of WIRE.md; or "rawecho": `size` bytes out, the same bytes back
+    framing: str = "frames"  # of docs/wire.md; or "rawecho": `size` bytes out, the same bytes back
     length_prefix: int = 0  # rawecho: its first 0, 1, 2, 4 or 8 bytes say how many follow
     rate: float = 0.0  # requests due per second; 0: a closed loop
     arrivals: str = "uniform"  # of an open loop; or "poisson"

@@ -14,7 +14,7 @@ from clients.load import REQUEST_KINDS
 from servers import protocol
 
 ECHO = REQUEST_KINDS["ECHO"]
-ANSWER = 128  # an answer's kind is its request's with this bit set (WIRE.md)
+ANSWER = 128  # an answer's kind is its request's with this bit set (docs/wire.md)
 
 
 class Probe:

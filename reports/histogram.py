@@ -26,7 +26,7 @@ SLOTS = (BUCKETS + 1) * HALF_BUCKET
 
 PERCENTILES: Mapping[str, float] = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
 SAMPLES_ABOVE = 10
-"""A percentile is given only with at least so many samples above it (MEASURE.md)."""
+"""A percentile is given only with at least so many samples above it (docs/method.md)."""
 
 
 def slot_of(value_ns: int) -> int:

@@ -112,7 +112,7 @@ class Sample(Record):
     backlog: int = 0  # of connections that may wait to be accepted; 0: the server's own
     file_bytes: int = 0  # of a transfer
 
-    # What came back (MEASURE.md, "What counts").
+    # What came back (docs/method.md, "What counts").
     seconds: float = 0.0  # the measured window, t1 - t0
     requests: int = 0  # answers that arrived in the window
     errors: dict[str, int] = field(default_factory=dict)  # by kind, over the whole trial

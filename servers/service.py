@@ -316,7 +316,7 @@ def argument_of(body: bytes) -> tuple[int, bytes]:
 
 
 def compute(rounds: int) -> None:
-    """Keep the interpreter busy: the work is WIRE.md's to the letter, so that it compares."""
+    """Keep the interpreter busy: the work is docs/wire.md's to the letter, so that it compares."""
     total = 0
     for i in range(rounds):
         total += i

@@ -148,7 +148,7 @@ FAULTS: dict[str, tuple[str, Callable[[socket.socket, protocol.Frame], object]]]
 """What a server can do wrong, and under which kind that counts."""
 
 
-# Files. Written from WIRE.md without the code under test, so that both must be right to agree.
+# Files. Written from docs/wire.md without the code under test, so that both must be right to agree.
 
 
 def json_frame(kind: int, tag: int, values: dict[str, object]) -> bytes:

@@ -1,16 +1,60 @@
-"""The documentation: what it links to exists, and what it lists is what there is."""
+"""The documentation: what it links to exists, and what it lists is what there is.
+
+`docs/wire.md` and `docs/method.md` are norms, so their tables are held against the code.
+"""
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from bench.plan.scenarios import PROFILES, SCENARIOS
+from clients.load import ERROR_KINDS
+from servers import protocol, service
 from servers.catalog import MODELS
+from servers.protocol import ProtocolError, RequestError
+from tests.golden import EXCHANGES
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+FOLDERS = ("bench", "clients", "reports", "servers", "tests")
+SOURCES = sorted(
+    path
+    for pattern in ("*.py", "*.pyx", "*.pxd", "*.pxi", "*.pyi", "*.j2", "*.txt")
+    for folder in FOLDERS
+    for path in (ROOT / folder).rglob(pattern)
+    if "runs" not in path.parts
+)
+CITATION = re.compile(r'\b(docs/[\w-]+\.md)(?:,\s+"([^"]+)")?')
+
+
+def section(page: str, heading: str) -> str:
+    """Return what stands under a heading of a page in `docs`."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    found = re.search(
+        rf"^## {re.escape(heading)}\b.*?\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
+    )
+    assert found, f"{page} has no section {heading!r}"
+    return found[1]
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """Yield the cells of each row of the tables in a text, without their heads."""
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        for line in table.splitlines()[2:]:
+            yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def cited(path: Path) -> set[tuple[str, str]]:
+    """Return the pages, and the sections of them, that a file points to."""
+    # In a comment or a docstring a citation may go over the end of a line.
+    text = re.sub(r"\s*\n[ #*]*", " ", path.read_text(encoding="utf-8"))
+    return set(CITATION.findall(text))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -32,3 +76,133 @@ def test_every_make_target_that_is_named_exists() -> None:
     for page in PAGES:
         named = set(re.findall(r"^\$ make ([a-z-]+)", page.read_text("utf-8"), flags=re.MULTILINE))
         assert named <= targets, page.name
+
+
+# What the code cites.
+
+
+def test_every_page_and_section_that_the_code_cites_exists() -> None:
+    found = {(path, *citation) for path in SOURCES for citation in cited(path)}
+    pages = {page for _, page, _ in found}
+    assert {"docs/wire.md", "docs/method.md"} <= pages  # so the search does find citations
+    assert [page for page in pages if not (ROOT / page).exists()] == []
+    for _, page, heading in found:
+        if heading:
+            section(page.removeprefix("docs/"), heading)
+
+
+def test_nothing_cites_a_norm_that_is_not_in_the_repository() -> None:
+    outside = re.compile(r"\b(?:WIRE|MEASURE|DESIGN)\.[m]d")
+    assert [path for path in SOURCES if outside.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_every_file_of_ours_that_a_page_names_exists() -> None:
+    for page in PAGES:
+        named = re.findall(
+            rf"`((?:{'|'.join(FOLDERS)}|docs)/[\w/.-]+\.\w+)`", page.read_text("utf-8")
+        )
+        assert [name for name in named if not (ROOT / name).exists()] == [], page.name
+
+
+# The wire.
+
+
+def test_the_kinds_of_the_wire_are_those_of_the_code() -> None:
+    kinds = {
+        name: (int(kind), answer) for kind, name, _, answer in rows(section("wire.md", "Kinds"))
+    }
+    for name, (kind, answer) in kinds.items():
+        assert getattr(protocol, name) == kind
+        if number := re.match(r"\d+", answer):
+            assert int(number[0]) == kind + protocol.ANSWER
+    handled = {
+        kind for kind, handler in enumerate(service.HANDLERS) if handler != service.Session._unknown
+    }
+    assert {kind for kind, _ in kinds.values()} == handled - {protocol.FAULT} | {protocol.ERROR}
+
+
+def test_the_errors_of_the_wire_are_those_of_the_code() -> None:
+    def family(parent: type[ProtocolError]) -> Iterator[type[ProtocolError]]:
+        for child in parent.__subclasses__():
+            yield child
+            yield from family(child)
+
+    in_the_code = {
+        (error.code, f"`{error.__name__}`", goes_on(error))
+        for error in family(ProtocolError)
+        if hasattr(error, "code") and error.__module__ == protocol.__name__
+    }
+    errors = list(rows(section("wire.md", "Errors")))
+    assert [int(code) for code, *_ in errors] == list(range(1, len(errors) + 1))
+    on_the_page = {(int(code), raised, then) for code, _, _, raised, then in errors if raised}
+    assert on_the_page == in_the_code
+
+
+def goes_on(error: type[ProtocolError]) -> str:
+    request = issubclass(error, RequestError)
+    return "the connection goes on" if request else "the server closes"
+
+
+def test_the_limits_of_the_wire_are_those_of_the_code() -> None:
+    limits = list(rows(section("wire.md", "Limits")))
+    assert limits
+    for _, most, where, _ in limits:
+        assert value_of(where.strip("`")) == int(most.split()[0].replace(",", ""))
+
+
+def value_of(where: str) -> float:
+    """Return the constant that a page calls `NAME` or `NAME[KEY]`, wherever in servers it is."""
+    name, key = re.fullmatch(r"(\w+)(?:\[(\w+)\])?", where).groups()  # type: ignore[union-attr]  # it is the page's form
+    [module] = {module for module in server_modules() if name in assigned(module)}
+    value = getattr(import_module(module), name)
+    return float(value[getattr(protocol, key)] if key else value)
+
+
+def server_modules() -> Iterator[str]:
+    for path in (ROOT / "servers").rglob("*.py"):
+        if path.stem != "__main__":
+            yield ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def assigned(module: str) -> set[str]:
+    """Return the names that a module gives values to."""
+    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    return {
+        target.id
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def test_the_golden_bytes_of_the_wire_are_those_of_the_tests() -> None:
+    on_the_page = [
+        (what, request.strip("`"), answer.strip("`"), extent)
+        for what, request, answer, extent in rows(section("wire.md", "Golden bytes"))
+    ]
+    assert on_the_page == [tuple(exchange) for exchange in EXCHANGES]
+
+
+# The method.
+
+
+def test_the_scenarios_of_the_method_are_those_of_the_code() -> None:
+    tables = list(rows(section("method.md", "Scenarios")))
+    assert [row for row in tables if row[0] in SCENARIOS] == [
+        [row.name, row.level, row.placement, row.shows] for row in SCENARIOS.values()
+    ]
+    assert [row for row in tables if row[0] in PROFILES] == [
+        [
+            row.name,
+            str(row.blocks),
+            *(f"{s:g} s" for s in (row.window_seconds, row.warm_up_seconds, row.drain_seconds)),
+        ]
+        for row in PROFILES.values()
+    ]
+
+
+def test_the_errors_of_the_method_are_those_of_the_code() -> None:
+    named = re.search(r"\*\*Errors\*\*.*?They", section("method.md", "What counts"), re.DOTALL)
+    assert named
+    assert list(re.findall(r"`(\w+)`", named[0])) == list(ERROR_KINDS)

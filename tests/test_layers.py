@@ -1,4 +1,4 @@
-"""The imports run one way (DESIGN.md, section 1): this parses every file and holds the arrows."""
+"""The imports run one way (docs/architecture.md): this parses every file and holds the arrows."""
 
 from __future__ import annotations
 

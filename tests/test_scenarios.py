@@ -1,4 +1,4 @@
-"""The table of workloads holds what MEASURE.md says, and its rows can be told apart."""
+"""The table of workloads holds what docs/method.md says, and its rows can be told apart."""
 
 from __future__ import annotations
 

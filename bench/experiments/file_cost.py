@@ -2,11 +2,11 @@
 
 One file of 64 MiB. Per second of the server's CPU, how many MiB does each of them move?
 `python -m http.server`, fetched by curl, is what everybody has; our models serve and take the file
-by WIRE.md, every byte hashed by our client and its digest compared.
+by docs/wire.md, every byte hashed by our client and its digest compared.
 
 A server of ours hashes a file when it is asked for it for the first time, and remembers the digest
-(WIRE.md); http.server never hashes. Hence two figures: the first transfer of a fresh server, and
-those after it. An upload is hashed each time, so it is compared with the first of the fetches.
+(docs/wire.md); http.server never hashes. Hence two figures: the first transfer of a fresh server,
+and those after it. An upload is hashed each time, so it is compared with the first of the fetches.
 
 Each round has a fresh server. The rounds are interleaved and the figures are medians over them,
 because the speed of a shared machine drifts; ratios are taken within each round.

@@ -1,4 +1,6 @@
-"""What a server's whole process tree has used, and what it holds (MEASURE.md, "CPU").
+"""What a server's whole process tree has used, and what it holds.
+
+The rules are those of docs/method.md, "CPU and memory".
 
 `settle` reads the tree at an edge of the window, `usage` subtracts two such readings, `footprint`
 weighs its memory. `/proc` is read directly: psutil opens each file again for each figure, tells

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOREIGN_SHARE = 0.1
-"""Above this share of all CPUs a trial is marked as disturbed (MEASURE.md)."""
+"""Above this share of all CPUs a trial is marked as disturbed (docs/method.md)."""
 STEAL_SHARE = 0.01
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")

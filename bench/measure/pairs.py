@@ -33,7 +33,7 @@ from clients.engine.generator import Generator, GeneratorError
 from reports.gate.verdicts import Pair
 
 MIB = 2**20
-DRAIN_SECONDS = 1.0  # as long as MEASURE.md allows: what is unanswered then fails a gate
+DRAIN_SECONDS = 1.0  # as long as docs/method.md allows: what is unanswered then fails a gate
 
 
 @dataclass(frozen=True, slots=True)

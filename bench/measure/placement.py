@@ -1,4 +1,4 @@
-"""Which CPUs the server gets and which the generator (MEASURE.md, "Placement").
+"""Which CPUs the server gets and which the generator (docs/method.md, "Placement").
 
 A wake-up across CPUs costs many times one on the same CPU, so where the two sides run is part of
 every figure and stands in every record.

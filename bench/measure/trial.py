@@ -1,8 +1,8 @@
 """One trial: a fresh server under one load, and everything that is measured of it.
 
-The order is that of MEASURE.md. The generator holds still between its phases, so the server comes
-to rest, and its CPU is read at rest, on either side of the window: requests in flight when the
-window opens then cancel those in flight when it closes. This process sleeps in between.
+The order is that of docs/method.md, "A trial". The generator holds still between its phases, so the
+server comes to rest, and its CPU is read at rest, on either side of the window: requests in flight
+when the window opens then cancel those in flight when it closes. This process sleeps in between.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The workloads, one row each, and the profiles that pick from them (MEASURE.md, "Scenarios").
+"""The workloads, one row each, and the profiles that pick from them (docs/method.md, "Scenarios").
 
 A row is a scenario at one level. `full` adds further levels of the same scenarios; a level is told
 from the others by its words, so two rows never read the same.

@@ -20,8 +20,8 @@ server can read its CPU at the very edges of the window.
 *A schedule needs no queue.* In an open loop the requests that are due and not yet sent are those
 between the next one of the schedule and now: to be late is not to advance. Nothing is ever dropped.
 
-What counts where is MEASURE.md's; `clients.engine.reference` says the same in plain Python, and the
-tests hold the two against each other.
+What counts where is in docs/method.md; `clients.engine.reference` says the same in plain Python,
+and the tests hold the two against each other.
 """
 
 from libc.errno cimport (

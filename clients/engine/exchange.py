@@ -40,7 +40,7 @@ class Message:
 
     head: bytes = b""  # up to the payload
     payload: bytes
-    framed: bool = True  # it consists of frames of WIRE.md, with no payload: of one
+    framed: bool = True  # it consists of frames of docs/wire.md, with no payload: of one
     marked: bool = True  # the payload begins with the mark; False: the same bytes each time
     upper: bool = False  # the payload is in upper case
 

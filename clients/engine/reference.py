@@ -2,7 +2,7 @@
 
 Written for the reader, not for speed: everything that the engine computes on the fly is kept here
 as it is, each request's bytes and each answer's, and lists of single durations instead of
-histograms. It obeys the same rules (MEASURE.md) and knows nothing of the engine's code.
+histograms. It obeys the same rules (docs/method.md) and knows nothing of the engine's code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The file client: GET, PUT and LIST over one plain blocking socket (WIRE.md).
+"""The file client: GET, PUT and LIST over one plain blocking socket (docs/wire.md).
 
 A GET is written beside its destination under a name of its own, checked against the announced size
 and digest, made safe on the disk, and only then renamed: under its final name there is the old

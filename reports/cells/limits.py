@@ -15,7 +15,7 @@ from typing import NamedTuple
 from reports.units import number, percent
 
 BUSY = 0.9
-"""Of what a side may use: from there on its CPU may have been the limit (MEASURE.md)."""
+"""Of what a side may use: from there on its CPU may have been the limit (docs/method.md)."""
 IDLE = 0.5
 """Below this share on both sides, what the requests wait for is not a CPU."""
 NEAR_CEILING = 0.95

@@ -1,7 +1,7 @@
 """The latency curve of a workload: from the median to the slowest request in ten thousand.
 
 The axis of percentiles is log(1 / (1 - q)): each nine takes the same room, so the tail can be
-seen. A curve ends where fewer than ten samples lie above it (MEASURE.md), and is dotted from
+seen. A curve ends where fewer than ten samples lie above it (docs/method.md), and is dotted from
 the first unanswered request on, where it is only a lower bound.
 """
 

@@ -1,4 +1,4 @@
-"""Bytes that may not change unless WIRE.md does."""
+"""Bytes that may not change unless docs/wire.md does."""
 
 from __future__ import annotations
 
