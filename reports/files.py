@@ -18,6 +18,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from reports.untrusted import MOST_BYTES, UntrustedError, for_terminal
 
@@ -26,23 +27,30 @@ _STREAMS = re.compile(r"/proc/\d+/fd/\d+")
 _STANDARD = re.compile(r"/proc/self/fd/[0-2]")
 
 
+@contextlib.contextmanager
+def opened_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file for reading; UntrustedError when it is another kind, or OSError."""
+    # Without O_NONBLOCK the open itself would wait for a FIFO's writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise UntrustedError(f"{for_terminal(str(path))} is no regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
+
+
 def read_regular(path: Path, *, most_bytes: int = MOST_BYTES) -> bytes:
     """Return a regular file's bytes; UntrustedError when it is another kind, or too long.
 
     OSError when it cannot be opened or read.
     """
-    # Without O_NONBLOCK the open itself would wait for a FIFO's writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise UntrustedError(f"{for_terminal(str(path))} is no regular file")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            # The size that the system gives may be wrong (/proc) or change meanwhile.
-            found = b"" if status.st_size > most_bytes else file.read(most_bytes + 1)
-    finally:
-        os.close(descriptor)
-    if max(status.st_size, len(found)) > most_bytes:
+    with opened_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        # The size that the system gives may be wrong (/proc) or change meanwhile.
+        found = b"" if size > most_bytes else file.read(most_bytes + 1)
+    if max(size, len(found)) > most_bytes:
         raise UntrustedError(f"{for_terminal(str(path))} is longer than {most_bytes:,} bytes")
     return found
 

@@ -28,14 +28,7 @@ from reports.untrusted import (
     read_json,
     take,
 )
-
-ANY_TEXT = st.text(st.characters())  # with surrogates and control characters
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
-    lambda inner: st.lists(inner) | st.dictionaries(ANY_TEXT, inner),
-    max_leaves=20,
-)
-"""What `json` itself would write: NaN, integers of any size and lone surrogates with it."""
+from tests.hostile import ANY_JSON, ANY_TEXT
 
 
 def read_or_refused(text: bytes | str) -> object:

@@ -76,7 +76,7 @@ def run(request: Request, results: Path, console: Console) -> tuple[RunFolder, O
     progress = reporter(console, count)
     precision = Precision(request.precision, request.budget_seconds, time.monotonic)
     trials = _trials(request, planned, folder, progress, precision)
-    outcome = conduct(trials, profile, folder, record.id, progress, request.cpus)
+    outcome = conduct(trials, profile, folder, folder.path.name, progress, request.cpus)
     if precision.verdict:
         say(precision.verdict)
     return folder, outcome
