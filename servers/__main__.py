@@ -88,8 +88,6 @@ class UsageError(Exception):
 
 def main(arguments: list[str]) -> int:
     """Serve as the command line says, and return the exit code."""
-    have_standard_descriptors()
-    sys.stderr = StandardError()
     try:
         words, options = parse(arguments)
         if "--help" in options:
@@ -168,12 +166,12 @@ def run(model: Model, listener: Listener, service: Service, workers: int) -> Non
 
 
 def write(text: str) -> None:
-    """Write to standard output, past Python's own, which would fail once more at the exit."""
+    """Write to standard output, or raise Unheard."""
     try:
-        data = text.encode()
-        while data:
-            data = data[os.write(STDOUT, data) :]
+        print(text, end="", flush=True)
     except OSError as error:
+        # What is left in Python's buffer will be written at its exit, where this should not recur.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
         raise Unheard(f"Cannot write to standard output: {error.strerror}.") from None
 
 
@@ -249,4 +247,6 @@ def ready_line(model: Model, listener: Listener) -> str:
 
 
 if __name__ == "__main__":
+    have_standard_descriptors()
+    sys.stderr = StandardError()
     sys.exit(main(sys.argv[1:]))

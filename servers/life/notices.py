@@ -134,7 +134,6 @@ class StandardError:
 
     encoding = "utf-8"
     errors = "backslashreplace"
-    closed = False
 
     def write(self, text: str) -> int:
         """Write as much as standard error takes."""
@@ -148,14 +147,6 @@ class StandardError:
 
     def flush(self) -> None:
         """Nothing is kept back."""
-
-    def fileno(self) -> int:
-        """Return its descriptor."""
-        return STDERR
-
-    def isatty(self) -> bool:
-        """Say that it is no terminal: nothing here is coloured."""
-        return False
 
 
 def have_standard_descriptors() -> None:
