@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import socket
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from clients import address
-from clients.engine.driver import Engine
 from clients.load import REQUEST_KINDS, Load
-from clients.tally import Tally
+
+if TYPE_CHECKING:
+    from clients.tally import Tally
 
 INTERVALS = 50
 """Steps of the time axis."""
@@ -106,6 +107,10 @@ def load_server(
 
 
 def _drive(load: Load, seconds: float, warm_up: float, drain: float) -> Tally:
+    # Here, because the file commands need neither, and not numpy with its threads.
+    from clients.engine.driver import Engine
+    from clients.tally import Tally
+
     engine = Engine(load)
     try:
         engine.open()
@@ -120,10 +125,13 @@ def _drive(load: Load, seconds: float, warm_up: float, drain: float) -> Tally:
 
 def _address(target: str) -> tuple[str, int]:
     host, port = address.split(target)
+    if ":" in host:
+        raise ValueError(f"the load engine speaks IPv4 only, and {host} is an IPv6 address")
     try:
         return socket.gethostbyname(host), port
-    except OSError as error:
-        raise ValueError(f"no IPv4 address for {host!r}: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:  # UnicodeError: no host can have this name
+        reason = getattr(error, "strerror", None) or "it is no name of a host"
+        raise ValueError(f"no IPv4 address for {host!r}: {reason}") from error
 
 
 def _report(target: str, load: Load, tally: Tally) -> str:

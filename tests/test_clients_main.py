@@ -80,6 +80,7 @@ def test_a_host_name_is_looked_up() -> None:
     [
         (["nowhere"], "'nowhere' is not of the form HOST:PORT"),
         (["127.0.0.1:99999"], "port must be 1 to 65535"),
+        (["[::1]:4000"], "the load engine speaks IPv4 only"),
         (["127.0.0.1:1", "--connections", "0"], "connections must be 1 to"),
         (["127.0.0.1:1", "--kind", "SING"], "kind must be one of ECHO"),
         (["127.0.0.1:1", "--framing", "rawecho", "--size", "0"], "rawecho needs a size"),

@@ -6,7 +6,6 @@ import errno
 import hashlib
 import json
 import os
-import pty
 import resource
 import signal
 import socket
@@ -21,31 +20,19 @@ from typing import NoReturn
 import pytest
 
 from clients.transfer import client as transfer
-from clients.transfer.client import Entry, MachineError, PeerError, TransferError, UserError
+from clients.transfer.answers import Entry
+from clients.transfer.conversation import TAG
+from clients.transfer.errors import MachineError, PeerError, TransferError, UserError
 from servers import protocol
 from servers.catalog import MODELS
 from servers.protocol import DATA, END, ERROR, META, frame
 from tests import scripted
-from tests.commands import clients_in_process
-from tests.conftest import ROOT, StartServer, eventually
+from tests.conftest import ROOT, StartServer
 
 HOST = "127.0.0.1"
 CONTENT = bytes(range(256)) * 3000 + b"the end"  # three DATA frames, the last one short
 NAMES = ["plain", "with blanks", "\N{GREEK SMALL LETTER ALPHA}\N{SNOWMAN}"]
 SIZES = [0, 1, protocol.DATA_BYTES, protocol.DATA_BYTES + 1, 3_000_000]
-
-
-def clients(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `python -m clients`."""
-    return subprocess.run(
-        [sys.executable, "-m", "clients", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
 
 
 @pytest.fixture
@@ -89,6 +76,20 @@ def test_what_was_put_is_listed_and_comes_back(
     assert destination.read_bytes() == content
 
 
+@pytest.mark.parametrize("model", [model.name for model in MODELS])
+def test_files_go_there_and_back_over_ipv6(
+    start_server: StartServer, model: str, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "source").write_bytes(CONTENT)
+    port = start_server(model, "--host", "::1", "--root", str(root)).port
+    sent = transfer.put("::1", port, tmp_path / "source", "name")
+    assert transfer.list_files("::1", port) == [Entry("name", len(CONTENT))]
+    assert transfer.get("::1", port, "name", tmp_path / "back") == sent
+    assert (tmp_path / "back").read_bytes() == CONTENT
+
+
 def test_a_file_that_is_not_there_is_the_servers_word_and_leaves_the_old_one(
     served: tuple[int, Path], old: Path
 ) -> None:
@@ -106,16 +107,19 @@ def test_a_name_that_leads_out_of_the_root_is_refused_while_it_is_sent(
 
 # Against servers that do wrong.
 
-FRAMES = scripted.transfer(transfer.TAG, "file", CONTENT)
+FRAMES = scripted.transfer(TAG, "file", CONTENT)
 HEAD, *PIECES, LAST = FRAMES
 
 
 def json_frame(kind: int, **values: object) -> bytes:
-    return scripted.json_frame(kind, transfer.TAG, values)
+    return scripted.json_frame(kind, TAG, values)
 
 
 def error(code: int, sentence: str) -> bytes:
-    return frame(ERROR, transfer.TAG, code.to_bytes(2, "big") + sentence.encode())
+    return frame(ERROR, TAG, code.to_bytes(2, "big") + sentence.encode())
+
+
+LISTED = frame(protocol.LIST | protocol.ANSWER, TAG, b"[]")
 
 
 BAD_ANSWERS: dict[str, tuple[list[bytes], str]] = {
@@ -136,22 +140,35 @@ BAD_ANSWERS: dict[str, tuple[list[bytes], str]] = {
         [json_frame(META, name="file", size=len(CONTENT) + 1), *PIECES, LAST],
         "kind 34 where 33 was due",
     ),
-    "sends empty DATA without end": ([HEAD, *[frame(DATA, transfer.TAG)] * 9], "sent 0 bytes"),
+    "sends empty DATA without end": ([HEAD, *[frame(DATA, TAG)] * 9], "sent 0 bytes"),
     "sends a wrong digest": ([*FRAMES[:-1], json_frame(END, sha256="0" * 64)], "digest"),
     "sends a wrong byte": (
         [HEAD, PIECES[0][:-1] + b"\0", *PIECES[1:], LAST],
         "digest",
     ),
     "sends no digest": ([*FRAMES[:-1], json_frame(END)], "sent no sha256"),
-    "sends no JSON": ([frame(META, transfer.TAG, b"{")], "not JSON"),
-    "sends JSON that is no object": ([frame(META, transfer.TAG, b"[]")], "no name"),
+    "sends no JSON": ([frame(META, TAG, b"{")], "not JSON"),
+    "sends JSON that is no object": ([frame(META, TAG, b"[]")], "no name"),
     "sends a size that is no number": ([json_frame(META, name="file", size=True)], "no size"),
     "sends a negative size": ([json_frame(META, name="file", size=-1)], "no size"),
     "sends another file": ([json_frame(META, name="other", size=1)], "another file"),
     "refuses": ([error(8, "There is no such file.")], "refused: There is no such file."),
     "refuses in mid-file": ([*FRAMES[:2], error(13, "It changed.")], "refused: It changed."),
     "refuses instead of END": ([*FRAMES[:-1], error(13, "It changed.")], "refused: It changed."),
-    "refuses with a terminal's commands": ([error(8, "\x1b[2Jno")], r"refused: \?\[2Jno"),
+    "refuses with a terminal's commands": ([error(8, "\x1b[2Jno")], r"refused: [^\x1b]*\[2Jno"),
+    "nests without end": ([frame(META, TAG, b"[" * 4000)], "nested more than"),
+    "announces more than a number can say": (
+        [frame(META, TAG, b'{"name": "file", "size": 1%s}' % (b"0" * 3000))],
+        "beyond 64 bits",
+    ),
+    "announces more than a file can have": (
+        [json_frame(META, name="file", size=2**63)],
+        "beyond 64 bits",
+    ),
+    "refuses with a sentence of a quarter of a megabyte": (
+        [error(8, "no" * 130_000)],
+        r"^The server refused: .{100,200}$",
+    ),
     "answers another request": (scripted.transfer(7, "file", CONTENT), "request 7"),
     "sends an oversize frame": ([HEAD, frame(DATA, 1, bytes(2**18 + 1))], "broke the framing"),
     "sends flags": ([b"\0\0\0\0\x20\x01\0\x01"], "broke the framing"),
@@ -169,19 +186,62 @@ def test_a_get_from_a_server_that(fault: str, old: Path) -> None:
         transfer.get(HOST, port, "file", old)
 
 
-def _until_the_end(connection: socket.socket) -> None:
+def until_the_end(connection: socket.socket) -> None:
     while connection.recv(65_536):
         pass
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2, len(FRAMES) - 1])
 def test_a_server_that_stalls_is_given_up(frames: int, old: Path) -> None:
-    script = scripted.answers_get(*FRAMES[:frames], then=_until_the_end)
+    script = scripted.answers_get(*FRAMES[:frames], then=until_the_end)
     with (
         scripted.scripted_server(script) as port,
         pytest.raises(PeerError, match="did not answer in time"),
     ):
-        transfer.get(HOST, port, "file", old, timeout_seconds=0.05)
+        transfer.get(HOST, port, "file", old, idle_seconds=0.05)
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up_after_the_whole_time(
+    old: Path,
+) -> None:
+    def drip(connection: socket.socket) -> None:
+        while True:
+            connection.sendall(frame(DATA, TAG, b"x"))
+            time.sleep(0.005)
+
+    script = scripted.answers_get(json_frame(META, name="file", size=2**40), then=drip)
+    with (
+        scripted.scripted_server(script) as port,
+        pytest.raises(PeerError, match=r"not done within 0.1 seconds"),
+    ):
+        transfer.get(HOST, port, "file", old, total_seconds=0.1, most_bytes=0)
+
+
+def test_the_whole_time_also_bounds_a_server_that_says_nothing(old: Path) -> None:
+    with scripted.scripted_server(until_the_end) as port:
+        for ask in (
+            lambda: transfer.get(HOST, port, "file", old, total_seconds=0.05),
+            lambda: transfer.put(HOST, port, old, total_seconds=0.05),
+            lambda: transfer.list_files(HOST, port, total_seconds=0.05),
+        ):
+            with pytest.raises(PeerError, match=r"not done within 0.05 seconds"):
+                ask()
+
+
+@pytest.mark.parametrize(("most_bytes", "is_fetched"), [(7, False), (8, True), (0, True)])
+def test_a_file_of_more_bytes_than_are_wanted_is_not_fetched(
+    tmp_path: Path, most_bytes: int, is_fetched: bool
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with scripted.scripted_server(scripted.file_server({"file": b"8 bytes."})) as port:
+        if is_fetched:
+            transfer.get(HOST, port, "file", path, most_bytes=most_bytes)
+        else:
+            with pytest.raises(UserError, match="has 8 bytes, and at most 7"):
+                transfer.get(HOST, port, "file", path, most_bytes=most_bytes)
+    assert path.read_bytes() == (b"8 bytes." if is_fetched else b"old")
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_server_that_resets_is_the_servers_fault(old: Path) -> None:
@@ -199,11 +259,11 @@ def test_a_server_that_takes_nothing_is_given_up(tmp_path: Path) -> None:
 
     with scripted.scripted_server(script) as port:
         with pytest.raises(PeerError, match="in time"):
-            transfer.put(HOST, port, tmp_path / "big", timeout_seconds=0.05)
+            transfer.put(HOST, port, tmp_path / "big", idle_seconds=0.05)
         given_up.set()
 
 
-@pytest.mark.parametrize("then", [lambda _: None, _until_the_end, scripted.reset])
+@pytest.mark.parametrize("then", [lambda _: None, until_the_end, scripted.reset])
 def test_a_refused_upload_stops_at_once_and_says_why(
     tmp_path: Path, then: Callable[[socket.socket], object]
 ) -> None:
@@ -241,11 +301,46 @@ def test_an_upload_that_the_server_stored_otherwise_is_its_fault(
         transfer.put(HOST, port, path)
 
 
-@pytest.mark.parametrize("values", [{}, [{}], [{"name": "a"}], [{"name": 1, "size": 1}], [3]])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        [{}],
+        [{"name": "a"}],
+        [{"name": 1, "size": 1}],
+        [3],
+        [{"name": "a", "size": 2**63}],
+        [{"name": "x" * 256, "size": 1}],
+    ],
+)
 def test_a_list_that_is_none_is_the_servers_fault(values: object) -> None:
-    answer = frame(protocol.LIST | protocol.ANSWER, transfer.TAG, json.dumps(values).encode())
+    answer = frame(protocol.LIST | protocol.ANSWER, TAG, json.dumps(values).encode())
     with scripted.scripted_server(scripted.answers_get(answer)) as port, pytest.raises(PeerError):
         transfer.list_files(HOST, port)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        frame(protocol.LIST | protocol.ANSWER, TAG, b"[" * 10**6),
+        frame(
+            protocol.LIST | protocol.ANSWER, TAG, b'[{"name": "a", "size": 1%s}]' % (b"0" * 5000)
+        ),
+        error(12, "no" * 5_000_000),
+    ],
+    ids=["deep", "huge number", "huge refusal"],
+)
+def test_an_answer_without_bounds_is_told_in_a_sentence_with_bounds(
+    answer: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"new")
+    with scripted.scripted_server(scripted.answers_get(answer)) as port:
+        with pytest.raises(PeerError) as listed:
+            transfer.list_files(HOST, port)
+        with pytest.raises(PeerError) as put:
+            transfer.put(HOST, port, tmp_path / "file")
+    assert len(str(listed.value)) < 300
+    assert len(str(put.value)) < 300
 
 
 # The user's faults, and the machine's.
@@ -352,6 +447,21 @@ def test_a_host_that_has_no_address_is_the_users_fault(monkeypatch: pytest.Monke
         transfer.list_files("nowhere", 1)
 
 
+@pytest.mark.parametrize("host", ["x" * 64 + ".example", "a..b", "\udcff"])
+def test_what_can_be_no_name_of_a_host_is_the_users_fault(host: str) -> None:
+    with pytest.raises(UserError, match="no address for"):
+        transfer.list_files(host, 1)
+
+
+def test_of_the_addresses_of_a_host_the_first_that_answers_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with scripted.scripted_server(scripted.answers_get(LISTED)) as port:
+        found = [(2, 1, 6, "", (HOST, 1)), (2, 1, 6, "", (HOST, port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        assert transfer.list_files("two", port) == []
+
+
 def test_every_error_has_an_exit_code_of_its_own() -> None:
     codes = {kind: kind.exit_code for kind in TransferError.__subclasses__()}
     assert codes == {PeerError: 1, UserError: 2, MachineError: 3}
@@ -384,144 +494,3 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         )
     assert (tmp_path / "copy").stat().st_size == 64 * 2**20
     assert int(done.stdout) < 8 * 1024  # KiB
-
-
-# The command line.
-
-
-def test_the_commands_put_list_and_get(start_server: StartServer, tmp_path: Path) -> None:
-    root, here = tmp_path / "root", tmp_path / "here"
-    root.mkdir()
-    here.mkdir()
-    (here / "source").write_bytes(CONTENT)
-    target = f"{HOST}:{start_server('thread', '--root', str(root)).port}"
-    put = clients("put", target, here / "source", "--name", "file")
-    assert (put.returncode, put.stderr) == (0, "")
-    assert put.stdout.startswith("put file: 768,007 B in ")
-    assert hashlib.sha256(CONTENT).hexdigest() in put.stdout
-    listed = clients("list", target)
-    assert listed.stdout.split() == ["768,007", "file"]
-    assert json.loads(clients("list", target, "--json").stdout) == [
-        {"name": "file", "size": 768007}
-    ]
-    got = clients("get", target, "file", cwd=here)
-    assert (got.returncode, got.stderr, got.stdout.count("\n")) == (0, "", 1)
-    assert (here / "file").read_bytes() == CONTENT
-    assert clients("get", target, "file", "-o", here / "copy").returncode == 0
-    assert (here / "copy").read_bytes() == CONTENT
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "sentence"),
-    [
-        (["get", "nowhere", "file"], 2, "'nowhere' is not of the form HOST:PORT."),
-        (["get", "127.0.0.1:1", "file", "-o", "-"], 2, "standard output"),
-        (["get", "127.0.0.1:1", ".."], 2, "not a file"),
-        (["put", "127.0.0.1:1", "no such file"], 2, "No such file or directory."),
-        (["list", "127.0.0.1:1"], 1, "Connection refused."),
-        (["get", "127.0.0.1:1"], 2, "name"),
-    ],
-)
-def test_a_command_that_fails_says_why_in_one_sentence(
-    arguments: list[str], code: int, sentence: str, tmp_path: Path
-) -> None:
-    done = clients_in_process(*arguments, cwd=tmp_path)
-    assert done.returncode == code
-    assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
-
-
-def test_a_refusal_has_exit_code_1_and_leaves_no_file(tmp_path: Path) -> None:
-    with scripted.scripted_server(scripted.answers_get(error(8, "Not here."))) as port:
-        done = clients_in_process("get", f"{HOST}:{port}", "file", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (1, "clients: The server refused: Not here.\n")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_has_exit_code_3(tmp_path: Path) -> None:
-    with scripted.scripted_server(scripted.file_server({"file": CONTENT})) as port:
-        # Python ignores SIGXFSZ, and so gets EFBIG.
-        done = subprocess.run(
-            [
-                *("/bin/sh", "-c", 'ulimit -f 100; exec "$@"', "sh"),
-                *(sys.executable, "-m", "clients", "get", f"{HOST}:{port}", "file"),
-                *("-o", str(tmp_path / "file")),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-            cwd=ROOT,
-        )
-    assert done.returncode == 3
-    assert done.stderr.endswith("file: File too large.\n")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_no_file_and_has_exit_code_130(number: int, tmp_path: Path) -> None:
-    script = scripted.answers_get(*FRAMES[:2], then=_until_the_end)
-    with (
-        scripted.scripted_server(script) as port,
-        subprocess.Popen(
-            [sys.executable, "-m", "clients", "get", f"{HOST}:{port}", "file"],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
-    ):
-        assert eventually(lambda: any(path.stat().st_size for path in tmp_path.iterdir()))
-        process.send_signal(number)
-        _, words = process.communicate(timeout=10)
-    assert process.returncode == 130
-    assert words == "clients: interrupted; nothing was left behind.\n"
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_terminal_sees_a_bar_with_the_rate(tmp_path: Path) -> None:
-    drawn = b""
-    pieces = [bytes(1024)] * 1000
-    terminal, side = pty.openpty()
-
-    def slowly(connection: socket.socket) -> None:
-        next(scripted.requests(connection))
-        connection.sendall(json_frame(META, name="file", size=1024 * 1000))
-        for piece in pieces:
-            connection.sendall(frame(DATA, transfer.TAG, piece))
-            if b"/s" not in drawn:
-                time.sleep(0.01)
-        connection.sendall(json_frame(END, sha256=hashlib.sha256(b"".join(pieces)).hexdigest()))
-
-    with (
-        scripted.scripted_server(slowly) as port,
-        subprocess.Popen(
-            [sys.executable, "-m", "clients", "get", f"{HOST}:{port}", "file"],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80"},
-            stdout=subprocess.PIPE,
-            stderr=side,
-            text=True,
-        ) as process,
-    ):
-        os.close(side)
-        try:
-            while data := os.read(terminal, 4096):
-                drawn += data
-        except OSError:  # EIO: the process has ended
-            pass
-        finally:
-            os.close(terminal)
-    assert process.returncode == 0
-    assert b"file" in drawn
-    assert b"/s" in drawn
-    assert (tmp_path / "file").read_bytes() == b"".join(pieces)
-
-
-def test_the_load_keeps_its_help_and_names_the_file_commands() -> None:
-    shown = clients_in_process("--help").stdout
-    assert "--connections" in shown
-    assert "get, put and list" in shown
-    for command in ("get", "put", "list"):
-        assert "Exit codes: 0 done" in clients_in_process(command, "--help").stdout

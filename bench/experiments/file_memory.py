@@ -93,7 +93,7 @@ def measured(model: catalog.Model, size: int) -> tuple[float, list[float], int]:
                 server.port,
                 original,
                 "copy",
-                timeout_seconds=PATIENCE_SECONDS,
+                idle_seconds=PATIENCE_SECONDS,
                 progress=samplers[2],
             )
     grown = [(sampler.peak - base) / MIB for sampler in samplers]
