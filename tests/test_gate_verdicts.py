@@ -32,7 +32,12 @@ from reports.gate.verdicts import (
 )
 
 LIMIT = Limit(threshold=0.05, guard=0.10)
-RNG = np.random.default_rng(5)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator of this test's own: with one for all, the order of the tests would matter."""
+    return np.random.default_rng(5)
 
 
 def block(worse_by: float, noise: float = 0.01, pairs: int = 12) -> list[float]:
@@ -64,8 +69,8 @@ def by_metric(verdicts: Sequence[Verdict]) -> dict[str, Outcome]:
 # Effects.
 
 
-def test_hodges_lehmann_is_the_median_of_all_means_of_two() -> None:
-    d = RNG.normal(size=9)
+def test_hodges_lehmann_is_the_median_of_all_means_of_two(rng: np.random.Generator) -> None:
+    d = rng.normal(size=9)
     means = [(d[i] + d[j]) / 2 for i in range(9) for j in range(i, 9)]
     assert hodges_lehmann(d) == pytest.approx(np.median(means))
 
@@ -77,8 +82,10 @@ def test_one_wild_pair_of_twelve_hardly_moves_the_estimate() -> None:
 
 @pytest.mark.parametrize("pairs", [8, EXACT_PAIRS])
 @pytest.mark.parametrize("shift", [0.0, 0.01, -0.02, 0.2])
-def test_p_is_that_of_an_exact_permutation_test(pairs: int, shift: float) -> None:
-    d = RNG.normal(shift, 0.03, pairs)
+def test_p_is_that_of_an_exact_permutation_test(
+    pairs: int, shift: float, rng: np.random.Generator
+) -> None:
+    d = rng.normal(shift, 0.03, pairs)
     exact = permutation_test(
         (d,),
         lambda values, axis: values.mean(axis=axis),
@@ -94,34 +101,36 @@ def test_p_of_more_pairs_is_drawn_and_never_nothing() -> None:
     assert sign_flip_p(np.tile([0.01, -0.01], 12)) > 0.5
 
 
-def test_a_block_is_long_enough_for_its_p_to_be_small() -> None:
-    assert sign_flip_p(np.full(LEAST_PAIRS, 0.1) + RNG.normal(0, 0.001, LEAST_PAIRS)) < 0.01
+def test_a_block_is_long_enough_for_its_p_to_be_small(rng: np.random.Generator) -> None:
+    assert sign_flip_p(np.full(LEAST_PAIRS, 0.1) + rng.normal(0, 0.001, LEAST_PAIRS)) < 0.01
 
 
 def test_sides_that_do_not_differ_at_all_have_p_one() -> None:
     assert effect_of([0.0] * 12) == Effect(0.0, 0.0, 0.0, 1.0, 0.0, 12)
 
 
-def test_turning_a_comparison_round_turns_its_effect_round() -> None:
-    d = list(RNG.normal(0.03, 0.02, 12))
+def test_turning_a_comparison_round_turns_its_effect_round(rng: np.random.Generator) -> None:
+    d = list(rng.normal(0.03, 0.02, 12))
     there, back = effect_of(d), effect_of([-value for value in d])
     assert back.estimate == pytest.approx(-there.estimate)
     assert (back.low, back.high) == pytest.approx((-there.high, -there.low))
     assert back.p == pytest.approx(there.p)
 
 
-def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
-    reach = [effect_of(d)[1:3] for d in RNG.normal(0.02, 0.03, (120, 12))]
+def test_the_interval_holds_the_truth_about_as_often_as_it_says(rng: np.random.Generator) -> None:
+    reach = [effect_of(d)[1:3] for d in rng.normal(0.02, 0.03, (120, 12))]
     held = np.mean([low <= 0.02 <= high for low, high in reach])
     assert 0.89 <= held < 1
 
 
-def test_the_smallest_effect_seen_is_suspected_about_four_times_of_five() -> None:
+def test_the_smallest_effect_seen_is_suspected_about_four_times_of_five(
+    rng: np.random.Generator,
+) -> None:
     noise, threshold = 0.05, 0.02
     probe = Effect(0.0, 0.0, 0.0, 1.0, noise, 12)
     truth = math.log1p(probe.smallest(threshold))
     limit = Limit(threshold, 0.5)
-    found = [stand([list(RNG.normal(truth, noise, 12))], limit).reason != "" for _ in range(120)]
+    found = [stand([list(rng.normal(truth, noise, 12))], limit).reason != "" for _ in range(120)]
     assert 0.68 <= np.mean(found) <= 0.92
 
 

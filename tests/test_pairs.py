@@ -80,7 +80,11 @@ def test_a_server_that_answers_only_once_gives_nothing_to_judge(copy: Path) -> N
 
 
 def test_wrong_answers_are_counted_on_the_side_that_gave_them(copy: Path) -> None:
-    seldom = "body = body[::-1] if __import__('time').monotonic_ns() % 64 == 0 else body\n        "
+    # Every 64th answer, and never the one that says that the server is ready.
+    seldom = (
+        "Session.asked = getattr(Session, 'asked', 0) + 1\n        "
+        "body = body if Session.asked % 64 or body == b'ready?' else body[::-1]\n        "
+    )
     change(copy, "service.py", ECHO_ANSWER, seldom + ECHO_ANSWER)
     pair = measured(copy, ROOT)
     assert pair.base_errors["mismatch"] > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,10 @@ from reports.gate.verdicts import LIMITS, METRICS, Outcome, Pair
 from servers.catalog import find
 from tests.conftest import ROOT
 
-RNG = np.random.default_rng(3)
+
+def a_generator() -> np.random.Generator:
+    """Return one of a test's own: with one for all, the order of the tests would matter."""
+    return np.random.default_rng(3)
 
 
 # What is injected.
@@ -71,8 +75,9 @@ def test_a_service_without_the_place_for_it_is_an_error(tmp_path: Path) -> None:
 
 
 def scattered(worse_by: float, noise: float = 0.01) -> tuple[Floats, Floats]:
-    base = 100 * np.exp(RNG.normal(0, noise, (12, 10)))
-    return base, 100 * (1 + worse_by) * np.exp(RNG.normal(0, noise, (12, 10)))
+    rng = a_generator()
+    base = 100 * np.exp(rng.normal(0, noise, (12, 10)))
+    return base, 100 * (1 + worse_by) * np.exp(rng.normal(0, noise, (12, 10)))
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -109,19 +114,21 @@ def a_pair(**fields: Any) -> Pair:
 
 def pairs(worse_by: float, noise: float = 0.01, count: int = 60) -> list[Pair]:
     """Return pairs whose head is worse in CPU, and noisy in everything."""
+    rng = a_generator()
     made = []
     for _ in range(count):
         figures = {}
         for name in METRICS:
             factor = 1 + worse_by if name == "cpu" else 1.0
-            of_pair, slices = RNG.normal(0, noise), 1 if name == "pss" else 10
-            ratios = factor * np.exp(of_pair + RNG.normal(0, noise, slices))
-            base = 100 * np.exp(RNG.normal(0, noise, slices))
+            of_pair, slices = rng.normal(0, noise), 1 if name == "pss" else 10
+            ratios = factor * np.exp(of_pair + rng.normal(0, noise, slices))
+            base = 100 * np.exp(rng.normal(0, noise, slices))
             figures[name] = list(zip(base.tolist(), (base * ratios).tolist(), strict=True))
         made.append(a_pair(figures=figures))
     return made
 
 
+@functools.cache
 def proved(worse_by: float, *, same_code: bool = False, resamples: int = 60) -> CaseProof:
     return prove(
         "case", pairs(worse_by), same_code=same_code, limits=LIMITS, block=12, most_blocks=4,
@@ -130,7 +137,7 @@ def proved(worse_by: float, *, same_code: bool = False, resamples: int = 60) -> 
 
 
 def test_the_same_code_is_not_called_worse() -> None:
-    proof = proved(0.0, same_code=True)
+    proof = proved(0.0, same_code=True, resamples=120)
     assert proof.failed == 0
     assert proof.flagged[THIS_GATE] == dict.fromkeys(METRICS, 0.0)
 
@@ -148,7 +155,7 @@ def test_what_is_better_never_fails() -> None:
 
 
 def test_intervals_of_resamples_hold_the_truth_about_as_often_as_they_say() -> None:
-    proof = proved(0.0, same_code=True, resamples=200)
+    proof = proved(0.0, same_code=True, resamples=120)
     assert 0.88 <= np.mean([*proof.coverage.values()]) <= 0.99
 
 
@@ -164,8 +171,9 @@ def test_swapping_a_pair_turns_its_difference_round() -> None:
 
 
 def test_slices_that_share_their_pair_are_seen_to_depend() -> None:
-    shared = np.exp(np.repeat(RNG.normal(0, 0.05, (40, 1)), 10, axis=1))
-    own = np.exp(RNG.normal(0, 0.05, (400, 10)))
+    rng = a_generator()
+    shared = np.exp(np.repeat(rng.normal(0, 0.05, (40, 1)), 10, axis=1))
+    own = np.exp(rng.normal(0, 0.05, (400, 10)))
     assert intraclass(Costs(np.ones((40, 10)), shared)) == pytest.approx(1.0)
     assert abs(intraclass(Costs(np.ones((400, 10)), own))) < 0.05
 

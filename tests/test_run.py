@@ -29,11 +29,12 @@ from bench.run import conduct as run
 from bench.run.conduct import Outcome, conduct, describe
 from bench.run.progress import header, reporter
 from clients.engine.generator import Generator
-from clients.load import ERROR_KINDS
+from clients.load import ERROR_KINDS, Load
 from reports.histogram import Histogram
 from reports.record import Sample
 from reports.store import RunFolder, Store
 from servers.catalog import MODELS, Model, find
+from servers.protocol import HEADER
 
 CPUS = sorted(os.sched_getaffinity(0))
 SHORT = dataclasses.replace(
@@ -311,8 +312,26 @@ def test_a_load_has_one_ceiling_a_block_and_every_sample_of_the_block_has_it(
 
 
 @pytest.mark.parametrize("name", ["echo", "churn", "bulk"])
-def test_the_ceiling_is_the_null_servers_under_the_same_load(name: str) -> None:
-    assert ceiling(SCENARIOS[name], place("split", CPUS), 0.1) > 0
+def test_the_ceiling_is_the_null_servers_under_the_same_load(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Load] = []
+    really_open = Generator.open
+
+    def noting(generator: Generator, load: Load) -> None:
+        opened.append(load)
+        really_open(generator, load)
+
+    monkeypatch.setattr(Generator, "open", noting)
+    scenario = SCENARIOS[name]
+    assert ceiling(scenario, place("split", CPUS), 0.1) > 0
+    [load] = opened
+    assert (load.connections, load.depth, load.session) == (
+        scenario.connections,
+        scenario.depth,
+        scenario.session,
+    )
+    assert (load.framing, load.size) == ("rawecho", HEADER.size + scenario.size_bytes)
 
 
 def test_a_round_trip_is_measured_on_one_cpu_and_across_two() -> None:

@@ -233,5 +233,8 @@ def test_a_cancelled_timer_does_nothing(scheduler: Scheduler) -> None:
 
 
 def test_a_timer_keeps_nothing_running(scheduler: Scheduler) -> None:
-    scheduler.call_later(3600, lambda: None)
+    fired: list[str] = []
+    timer = scheduler.call_later(0.2, lambda: fired.append("fired"))
     scheduler.run()
+    assert fired == []
+    assert not timer.done

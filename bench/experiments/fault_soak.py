@@ -2,9 +2,9 @@
 
 Loads the faulty server in one-second windows until the engine has counted so many requests that
 came to grief (a million, unless told), and shows them by kind. All must be of the kinds that the
-server provokes, the windows must end on time, and the engine must have no more memory at the end
-than after its first tenth. A connection that fails takes its outstanding requests along, and each
-counts: 64 here.
+server provokes, and the engine must have no more memory at the end than after its first tenth. By
+how much the slowest window exceeded its time is a figure to be read, on a quiet machine. A
+connection that fails takes its outstanding requests along, and each counts: 64 here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ WINDOW_SECONDS = 1.0
 STALL_SECONDS = 0.05
 MOST_WINDOWS = 120
 GROWTH_BYTES = 2**20
-LATE_SECONDS = 0.5
 PAGE_BYTES = 4096
 
 EXPECTED = {kind for kind, _ in FAULTS.values()}
@@ -60,7 +59,6 @@ class Soak(NamedTuple):
             (missing, f"never counted: {', '.join(missing)}"),
             (wrong, f"not the server's fault: {', '.join(wrong)}"),
             (growth > GROWTH_BYTES, f"memory grew by {growth:,} bytes"),
-            (self.latest_seconds > LATE_SECONDS, f"a window was {self.latest_seconds:.2f} s late"),
         )
         return [sentence for trouble, sentence in checks if trouble]
 
