@@ -10,6 +10,8 @@ HANDLERS between requests, RECEIVING from a PUT to its END, SWALLOWING from a re
 
 from __future__ import annotations
 
+from functools import partial
+
 from servers.protocol import (
     ANSWER,
     BYE,
@@ -39,7 +41,7 @@ from servers.protocol import (
     frame,
     pack_header,
 )
-from servers.steps import Wait
+from servers.steps import TURN, Wait
 
 # Importing typing would be measured with every model, and everything under this is for mypy only.
 TYPE_CHECKING = False
@@ -52,6 +54,10 @@ if TYPE_CHECKING:
     from servers.uploads import Upload
 
 ECHO_ANSWER = ECHO + ANSWER
+PORTION = 256
+"""So many requests may be answered together. An answer that is bytes is no longer than its request
+or than SENTENCE_BYTES, and a model receives little at a time, so these make a bound in bytes."""
+SENTENCE_BYTES = 256
 MOST_ROUNDS = 10**8
 MOST_WAIT_MICROSECONDS = 60_000_000
 MOST_UPLOAD_BYTES = 16 * 2**30
@@ -128,12 +134,28 @@ class Session:
             self._upload = None
 
     def receive(self, data: bytes) -> Iterable[Step]:
-        """Return the steps that `data` calls for; () when it completes no frame, and only then."""
+        """Return the steps that `data` calls for; () when it completes no frame, and only then.
+
+        Each is made when it is asked for, and a driver asks when it has done the one before. So a
+        reply is made when those ahead of it are on their way, and what a connection has ready to be
+        sent is bounded, whatever it asks for and however slowly it reads: by one reply or, of small
+        ones, by those to PORTION requests.
+        """
         requests = self._connection.receive(data)
         if len(requests) == 1:  # the usual case, spared a generator: a fifth of an echo's cost
             reply = self.respond(requests[0])
             return (reply,) if isinstance(reply, bytes) else reply
+        if len(requests) > PORTION:
+            return self._portions(requests)
         return self._steps(requests) if requests else ()
+
+    def _portions(self, requests: list[Frame]) -> Iterator[Step]:
+        """Give the others on an event loop their turn after each portion."""
+        for start in range(0, len(requests), PORTION):
+            yield from self._steps(requests[start : start + PORTION])
+            if self.closing:
+                return
+            yield TURN
 
     def _steps(self, requests: list[Frame]) -> Iterator[Step]:
         """Send replies that are ready together, and not after one that takes time."""
@@ -144,11 +166,14 @@ class Session:
                 ready.append(reply)
                 if self.closing:
                     break
-            else:
+            elif reply is not NOTHING:
                 if ready:
                     yield b"".join(ready)
                     ready.clear()
                 yield from reply
+                if self.closing:
+                    return
+                yield TURN
         if ready:
             yield b"".join(ready)
 
@@ -157,11 +182,22 @@ class Session:
         kind, tag, body = request
         try:
             return self._handlers[kind](self, tag, body)
-        except ProtocolError as error:
-            self.closing = not isinstance(error, RequestError)
-            return frame(ERROR, tag, error.body())
-        except OSError as error:
-            return frame(ERROR, tag, StorageError.of(error).body())
+        except (ProtocolError, OSError) as error:
+            return self._refusal(tag, error)
+
+    def _refusal(self, tag: int, error: ProtocolError | OSError) -> bytes:
+        """Return what the peer is told instead of an answer."""
+        if isinstance(error, OSError):
+            error = StorageError.of(error)
+        self.closing = not isinstance(error, RequestError)
+        return frame(ERROR, tag, error.body())
+
+    def _in_its_turn(self, kind: int, tag: int, work: Callable[[], bytes]) -> Iterator[bytes]:
+        """Work only when asked for the step, so that earlier replies are on their way."""
+        try:
+            yield frame(kind + ANSWER, tag, work())
+        except (ProtocolError, OSError) as error:
+            yield self._refusal(tag, error)
 
     def _echo(self, tag: int, body: bytes) -> Reply:
         # As frame() does it; spelled out because every echo scenario measures this line.
@@ -192,7 +228,7 @@ class Session:
         return self._sending
 
     def _list(self, tag: int, _body: bytes) -> Reply:
-        return frame(LIST + ANSWER, tag, self._root().listing())
+        return self._in_its_turn(LIST, tag, self._root().listing)
 
     def _put(self, tag: int, body: bytes) -> Reply:
         self._upload_tag = tag
@@ -219,8 +255,11 @@ class Session:
     def _end(self, tag: int, body: bytes) -> Reply:
         upload = self._under_way(tag)
         self._handlers = HANDLERS
+        return self._in_its_turn(PUT, tag, partial(self._finish, upload, body))
+
+    def _finish(self, upload: Upload, body: bytes) -> bytes:
         try:
-            return frame(PUT + ANSWER, tag, upload.end(body))
+            return upload.end(body)
         finally:
             self.close()
 

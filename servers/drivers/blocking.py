@@ -7,6 +7,7 @@ import socket
 from functools import partial
 from time import monotonic, sleep
 
+from servers.drivers import RECEIVE_BYTES
 from servers.life.timeouts import NO_TIMEOUTS, IdlePeer, StuckPeer, kernel_waits, reset_at_close
 from servers.steps import CutShort, SendFile
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from servers.life.timeouts import Timeouts
     from servers.service import Session
 
-RECEIVE_BYTES = 65_536
 DRAIN_SECONDS = 1.0
 """How long a peer that we take leave of may go on sending."""
 

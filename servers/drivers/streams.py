@@ -7,7 +7,8 @@ from asyncio import StreamReader, StreamWriter
 from contextlib import suppress
 from functools import partial
 
-from servers.drivers.blocking import DRAIN_SECONDS, RECEIVE_BYTES
+from servers.drivers import RECEIVE_BYTES
+from servers.drivers.blocking import DRAIN_SECONDS
 from servers.life.timeouts import NO_TIMEOUTS, IdlePeer, StuckPeer, bytes_taken, reset_at_close
 from servers.steps import CutShort, SendFile
 

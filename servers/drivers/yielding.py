@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 from functools import partial
 
-from servers.drivers.blocking import DRAIN_SECONDS, RECEIVE_BYTES
+from servers.drivers import RECEIVE_BYTES
+from servers.drivers.blocking import DRAIN_SECONDS
 from servers.drivers.scheduler import Scheduler, readable, send_all, send_file, sleep
 from servers.life.listener import shut
 from servers.life.timeouts import NO_TIMEOUTS, IdlePeer, StuckPeer, reset_at_close
