@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.gate.worktree import copy_servers
 from bench.measure import launch, meter
 from bench.measure.launch import Server, ServerDied, command, import_path
 from clients.probe import Probe
 from servers.catalog import MODELS, find
+from tests.conftest import ROOT
 
 CPUS = sorted(os.sched_getaffinity(0))
 READY = 'print(\'{"ready": true, "host": "127.0.0.1", "port": 1}\', flush=True)\n'
@@ -93,6 +95,32 @@ def test_only_a_model_that_needs_a_distribution_finds_what_is_installed(tmp_path
         )
         assert asked.stdout.startswith(found)
         assert "no_site=1" in asked.stdout
+
+
+NEEDY = """
+import psutil
+from servers.models import thread
+
+def serve_with(listener, service, ready, *, said):
+    import sys
+    print("site" in sys.modules, psutil.__name__, said, file=sys.stderr)
+    thread.serve(listener, service, ready)
+"""
+
+
+def test_a_row_over_a_library_serves_by_its_entry_with_its_options_and_without_site(
+    tmp_path: Path,
+) -> None:
+    copy_servers(ROOT, tmp_path)
+    (tmp_path / "servers" / "models" / "needy.py").write_text(NEEDY)
+    catalog = tmp_path / "servers" / "catalog.py"
+    row = "'needy', '', 'threads', 'needy', 'serve_with', (('said', 7),), needs=('psutil',)"
+    head, rows, tail = catalog.read_text().partition("MODELS: tuple[Model, ...] = (")
+    catalog.write_text(f"{head}{rows}Model({row}),{tail}")
+    model = MODELS[0]._replace(name="needy", module="needy", needs=("psutil",))
+    with Server(model, workers=0, cpus=CPUS, home=tmp_path) as server:
+        server.wait_until_answering()
+        assert server._with_last_words("").endswith("False psutil 7")
 
 
 def test_only_a_pool_is_told_a_size() -> None:

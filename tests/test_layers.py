@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from servers.catalog import MODELS, Model
 
 ROOT = Path(__file__).parents[1]
 OURS = {"bench", "clients", "reports", "servers", "tests"}
@@ -48,12 +51,27 @@ def test_a_file_imports_of_ours_only_what_its_layer_may(path: Path) -> None:
     assert [name for name in ours if not any(within(name, each) for each in allowed)] == []
 
 
+def needs(path: Path, models: Sequence[Model] = MODELS) -> set[str]:
+    """Return what a file may import beside the standard library: what the rows over it need."""
+    if path.parent != ROOT / "servers" / "models":
+        return set()
+    rows = (model for model in models if model.module == path.stem)
+    return {name.lower().replace("-", "_") for row in rows for name in row.needs}
+
+
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "servers").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
 )
-def test_servers_need_nothing_but_the_standard_library(path: Path) -> None:
+def test_servers_need_nothing_but_the_standard_library_and_what_their_row_says(path: Path) -> None:
     roots = {name.split(".")[0] for name in imports(path)}
-    assert roots <= sys.stdlib_module_names | {"servers"}
+    assert roots <= sys.stdlib_module_names | {"servers"} | needs(path)
+
+
+def test_what_a_row_needs_is_its_own_file_s_to_import() -> None:
+    rows = [MODELS[0]._replace(module="thread", needs=("Some-thing",)), *MODELS]
+    assert needs(ROOT / "servers" / "models" / "thread.py", rows) == {"some_thing"}
+    assert needs(ROOT / "servers" / "models" / "process.py", rows) == set()
+    assert needs(ROOT / "servers" / "life" / "thread.py", rows) == set()
 
 
 MODULES = {
@@ -70,11 +88,56 @@ def module_of(name: str) -> str:
     return name
 
 
+ROOMS: Graph = {
+    "servers": set(),
+    "servers.life": {"servers"},
+    "servers.service": {"servers", "servers.life"},  # which only mypy is told
+    "servers.drivers": {"servers", "servers.life", "servers.service"},
+    "servers.models": {"servers", "servers.life", "servers.service", "servers.drivers"},
+    "servers.__main__": {"servers", "servers.life", "servers.service"},
+    "clients": set(),
+    "clients.engine": {"clients"},
+    "clients.targets": {"clients", "clients.engine"},
+    "clients.transfer": {"clients"},
+    "clients.__main__": {"clients", "clients.engine", "clients.transfer"},
+    "reports": set(),
+    "reports.cells": {"reports"},
+    "reports.charts": {"reports", "reports.cells"},
+    "reports.gate": {"reports"},
+    "reports.gate.render": {"reports", "reports.gate"},
+    "reports.page": {"reports", "reports.cells", "reports.charts"},
+    "reports.trend": {"reports", "reports.cells", "reports.charts", "reports.gate"},
+    "bench": set(),
+    "bench.plan": {"bench"},
+    "bench.measure": {"bench", "bench.plan"},
+    "bench.run": {"bench", "bench.plan", "bench.measure"},
+    "bench.gate": {"bench", "bench.plan", "bench.measure", "bench.run"},
+    "bench.capacity": {"bench", "bench.plan", "bench.measure", "bench.run"},
+    "bench.check": {"bench", "bench.plan", "bench.measure", "bench.run"},
+    "bench.experiments": {"bench", "bench.plan", "bench.measure"},
+    "bench.verbs": {
+        "bench",
+        "bench.plan",
+        "bench.measure",
+        "bench.run",
+        "bench.gate",
+        "bench.capacity",
+        "bench.check",
+    },
+    "bench.__main__": {"bench", "bench.plan", "bench.measure", "bench.gate", "bench.verbs"},
+}
+"""What a room may import of its own folder. A row with a folder's name is for the modules right
+under it; one of them that imports from rooms is a room of its own."""
+
+
 def room_of(module: str) -> str:
-    """Return the room of a module; one right under a folder is a room of its own."""
-    return ".".join(module.split(".")[:2])
+    """Return the room that a module is in."""
+    while module not in ROOMS:
+        module = module.rpartition(".")[0]
+    return module
 
 
+@cache
 def by_module() -> Graph:
     """Return what each module imports of ours, be it for mypy only or within a function."""
     return {
@@ -83,6 +146,7 @@ def by_module() -> Graph:
     }
 
 
+@cache
 def by_room() -> Graph:
     """Return which rooms the modules of a room import from."""
     rooms: Graph = {}
@@ -105,16 +169,24 @@ def test_no_module_imports_in_a_circle() -> None:
     assert in_circles(by_module()) == set()
 
 
-@pytest.mark.parametrize("folder", ["clients", "reports", "servers"])
-def test_no_room_imports_in_a_circle(folder: str) -> None:
-    rooms = {room: imported for room, imported in by_room().items() if within(room, folder)}
-    assert in_circles(rooms) == set()
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_from_the_rooms_that_it_may(room: str) -> None:
+    folder = room.split(".")[0]
+    assert {each for each in by_room()[room] if within(each, folder)} <= ROOMS[room]
+
+
+def test_the_table_of_rooms_has_every_folder_and_no_circle() -> None:
+    folders = {module for module, path in MODULES.items() if path.name == "__init__.py"}
+    assert folders <= ROOMS.keys()
+    assert in_circles(ROOMS) == set()
 
 
 def test_a_circle_is_seen() -> None:
     assert in_circles({"a": {"b"}, "b": {"c"}, "c": set()}) == set()
     assert in_circles({"a": {"b"}, "b": {"a"}, "c": set()}) == {"a", "b"}
-    assert "servers.steps" in by_module()["servers.service"]  # so the graph is not an empty one
+    # So the graphs are not empty ones.
+    assert "servers.steps" in by_module()["servers.service"]
+    assert "servers.life" in by_room()["servers.drivers"]
 
 
 OF_THE_SYSTEM = {"socket", "select", "selectors", "signal", "time", "os", "asyncio", "threading"}

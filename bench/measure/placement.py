@@ -11,6 +11,8 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from bench.plan.scenarios import UnknownNameError
+
 
 class PlacementError(ValueError):
     """CPUs that a user named and that cannot be used so; the message is a sentence."""
@@ -46,6 +48,13 @@ PLACEMENTS: Mapping[str, Callable[[list[int]], Placement]] = {
     "same": lambda cpus: Placement(cpus[:1], cpus[:1]),
     "free": lambda cpus: Placement(cpus, cpus),
 }
+
+
+def find_placement(name: str) -> str:
+    """Return `name` when it is a placement; UnknownNameError when it is none."""
+    if name not in PLACEMENTS:
+        raise UnknownNameError("placement", name, PLACEMENTS)
+    return name
 
 
 def place(placement: str, cpus: Sequence[int] | Placement) -> Placement:

@@ -10,8 +10,6 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench.measure.placement import PLACEMENTS
-
 
 class UnknownNameError(LookupError):
     """A name that is in no table of ours; the message suggests the nearest."""
@@ -357,10 +355,3 @@ def find_profile(name: str) -> Profile:
     if name not in PROFILES:
         raise UnknownNameError("profile", name, PROFILES)
     return PROFILES[name]
-
-
-def find_placement(name: str) -> str:
-    """Return `name` when it is a placement; UnknownNameError when it is none."""
-    if name not in PLACEMENTS:
-        raise UnknownNameError("placement", name, PLACEMENTS)
-    return name

@@ -11,8 +11,7 @@ from rich.table import Table
 
 from bench.gate.rounds import PLACEMENT, placed, scenario_named
 from bench.gate.stored import ADVICE, names, read, save
-from bench.measure.placement import PLACEMENTS
-from bench.plan.scenarios import find_placement
+from bench.measure.placement import PLACEMENTS, find_placement
 from bench.run.conduct import interruptible
 from bench.verbs.common import INTERRUPTED, app, examples, fail, models_named, named
 

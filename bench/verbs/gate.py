@@ -21,9 +21,9 @@ from bench.gate.rounds import PAIRS, PLACEMENT, Rules, placed, scenario_named, v
 from bench.gate.worktree import models_in, resolve, side_by_side, unchanged
 from bench.measure.launch import ROOT
 from bench.measure.machine import fingerprint
-from bench.measure.placement import PLACEMENTS, allowed_cpus
+from bench.measure.placement import PLACEMENTS, allowed_cpus, find_placement
 from bench.plan.order import cells
-from bench.plan.scenarios import Scenario, find_placement
+from bench.plan.scenarios import Scenario
 from bench.run.conduct import interruptible
 from bench.verbs.common import USAGE, app, examples, fail, models_named, named
 from reports.gate.allowances import Allowance, allow

@@ -14,9 +14,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench.measure.placement import PLACEMENTS, allowed_cpus, chosen
+from bench.measure.placement import PLACEMENTS, allowed_cpus, chosen, find_placement
 from bench.plan.precision import DEFAULT_BUDGET, seconds, share
-from bench.plan.scenarios import PROFILES, find_placement, find_profile, find_scenario
+from bench.plan.scenarios import PROFILES, find_profile, find_scenario
 from bench.run import session
 from bench.run.conduct import Outcome
 from bench.run.session import Request
