@@ -15,7 +15,7 @@ asked for has happened. Everything that waits is built from `trap` with `yield f
 Turns are fair: in a round every task whose turn has come runs once, up to its next trap; then the
 scheduler looks at sockets and timers again.
 
-A socket stays registered with the selector from its first wait until `Scheduler.close`, because
+A socket stays registered with epoll from its first wait until `Scheduler.close`, because
 to register it for each wait costs more than all the rest of a small request. The price is that it
 may be ready when no task waits for it; then its registration is given up until one does.
 """
@@ -24,10 +24,11 @@ from __future__ import annotations
 
 import heapq
 import os
-import selectors
+import select
 import sys
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from time import monotonic
@@ -42,37 +43,43 @@ if TYPE_CHECKING:
 
 Trap = tuple[Callable[..., None], tuple[object, ...]]
 """What to have the scheduler do: one of its operations, and arguments to follow the task."""
+Waiting = tuple[Trap]
+"""What to `yield from`."""
 Task = Generator[Trap, None, None]
 
-READ = selectors.EVENT_READ
-WRITE = selectors.EVENT_WRITE
+READ = select.EPOLLIN
+WRITE = select.EPOLLOUT
 
 Patience = dict[int, tuple[float, type[Exception]]]
 """By READ or WRITE: the seconds that a task may wait for it, and what is thrown into it then."""
 FOREVER = (float("inf"), TimeoutError)
 
 
-def trap(operation: Callable[..., None], *arguments: object) -> Task:
-    """Have the scheduler do `operation`, and wait. No other `yield` hands control over."""
-    yield operation, arguments
+def trap(operation: Callable[..., None], *arguments: object) -> Waiting:
+    """Have the scheduler do `operation`, and wait. Nothing else hands control over.
+
+    A tuple of one, because `yield from` takes that to the scheduler without a generator in between,
+    which would cost a tenth of a small request. It can be waited for again and again.
+    """
+    return ((operation, arguments),)
 
 
-def readable(sock: socket.socket) -> Task:
+def readable(sock: socket.socket) -> Waiting:
     """Wait until `sock` has something to receive."""
     return trap(Scheduler.wake_when_ready, sock, READ)
 
 
-def acceptable(sock: socket.socket) -> Task:
+def acceptable(sock: socket.socket) -> Waiting:
     """Wait, for as long as it takes, until `sock` has a connection to accept."""
     return trap(Scheduler.wake_when_ready, sock, READ, True)
 
 
-def writable(sock: socket.socket) -> Task:
+def writable(sock: socket.socket) -> Waiting:
     """Wait until `sock` has room for something to send."""
     return trap(Scheduler.wake_when_ready, sock, WRITE)
 
 
-def sleep(seconds: float) -> Task:
+def sleep(seconds: float) -> Waiting:
     """Wait for at least so long."""
     return trap(Scheduler.wake_later, seconds)
 
@@ -93,14 +100,24 @@ def room(sock: socket.socket) -> Task:
                 raise
 
 
-def send_all(sock: socket.socket, data: bytes) -> Task:
-    """Send all of `data`, waiting only when the kernel has no room for it."""
-    left = memoryview(data)
+def send_all(sock: socket.socket, data: bytes) -> Iterable[Trap]:
+    """Send all of `data`, waiting only when the kernel has no room for it.
+
+    Nothing is left to wait for in the usual case, and then there is no generator to be made.
+    """
+    try:
+        sent = sock.send(data)
+    except BlockingIOError:
+        sent = 0
+    return send_rest(sock, memoryview(data)[sent:]) if sent < len(data) else ()
+
+
+def send_rest(sock: socket.socket, left: memoryview) -> Task:
+    """Send what the kernel had no room for."""
     while left:
-        try:
+        yield from room(sock)
+        with suppress(BlockingIOError):
             left = left[sock.send(left) :]
-        except BlockingIOError:
-            yield from room(sock)
 
 
 def send_file(sock: socket.socket, step: SendFile) -> Task:
@@ -149,7 +166,7 @@ class Scheduler:
         self._turns: deque[Task] = deque()  # tasks that can go on
         self._timers: list[tuple[float, int, Timer]] = []  # a heap; the number breaks ties
         self._timer_numbers = count()
-        self._selector = selectors.DefaultSelector()
+        self._epoll = select.epoll()
         self._registered: dict[int, int] = {}  # descriptor: READ or WRITE
         self._waiting: dict[int, Task] = {}  # descriptor: who goes on when it is ready
         self._patience = patience
@@ -172,7 +189,7 @@ class Scheduler:
     def close(self, sock: socket.socket) -> None:
         """Close a socket that tasks have waited for."""
         if self._registered.pop(sock.fileno(), None) is not None:
-            self._selector.unregister(sock)
+            self._epoll.unregister(sock)
         sock.close()
 
     def run(self) -> None:
@@ -181,8 +198,9 @@ class Scheduler:
             for _ in range(len(self._turns)):
                 self._take_turn(self._turns.popleft())
             self._look_at_sockets()
-            self._look_at_timers()
-        self._selector.close()
+            if self._timers:
+                self._look_at_timers()
+        self._epoll.close()
 
     def _take_turn(self, task: Task, error: Exception | None = None) -> None:
         try:
@@ -203,9 +221,9 @@ class Scheduler:
         registered = self._registered.get(descriptor)
         if registered != event:
             if registered is None:
-                self._selector.register(descriptor, event)
+                self._epoll.register(descriptor, event)
             else:
-                self._selector.modify(descriptor, event)
+                self._epoll.modify(descriptor, event)
             self._registered[descriptor] = event
         self._waiting[descriptor] = task
         if self._patience:
@@ -237,13 +255,13 @@ class Scheduler:
             timeout = max(0, self._timers[0][0] - monotonic())
         else:
             timeout = None
-        for key, _ in self._selector.select(timeout):
-            task = self._waiting.pop(key.fd, None)
+        for descriptor, _ in self._epoll.poll(timeout):
+            task = self._waiting.pop(descriptor, None)
             if task is not None:
                 self._turns.append(task)
             else:
-                self._selector.unregister(key.fd)
-                del self._registered[key.fd]
+                self._epoll.unregister(descriptor)
+                del self._registered[descriptor]
 
     def _look_at_timers(self) -> None:
         now = monotonic()

@@ -47,9 +47,11 @@ def exchange(connection: socket.socket, session: Session) -> Task:
     """Answer what arrives until the peer's end or the session's; IdlePeer if nothing does."""
     timeouts = session.timeouts or NO_TIMEOUTS
     unfinished_since = 0.0
+    something_to_receive = readable(connection)
+    receive = connection.recv
     while not session.closing:
-        yield from readable(connection)
-        data = connection.recv(RECEIVE_BYTES)
+        yield from something_to_receive
+        data = receive(RECEIVE_BYTES)
         if not data:
             return
         steps = session.receive(data)
