@@ -25,7 +25,7 @@ from clients.engine.generator import GeneratorError
 from reports.gate.allowances import AllowanceError
 from reports.gate.render.proof_text import MarkerError
 from reports.store import StoreError
-from reports.trend.foreign import UnreadableError
+from reports.trend.foreign import InvalidResultsError, UnreadableError
 from servers.catalog import UnknownModel
 
 VERBS = (runs, compare, gate, baseline, gate_selftest, history, instrument, lists)
@@ -54,6 +54,8 @@ def main() -> None:
     """Run the command line; what the user or the machine did wrong is one sentence."""
     try:
         app(prog_name="threadmill")
+    except InvalidResultsError as error:
+        fail(str(error), TROUBLE)
     except USERS_ERRORS as error:
         fail(str(error), USAGE)
     except NoBaselineError as error:
@@ -65,9 +67,9 @@ def main() -> None:
     except GeneratorError as error:
         fail(f"the load generator failed: {error}", TROUBLE)
     except StoreError as error:
-        # The disk's refusal and a run that is not there come as the same error; only the first
-        # has the system's own behind it.
-        fail(str(error), TROUBLE if isinstance(error.__cause__, OSError) else USAGE)
+        # The disk's refusal, a file that cannot be read and a run that is not there come as the
+        # same error; only the last has no other behind it.
+        fail(str(error), TROUBLE if error.__cause__ else USAGE)
     except OSError as error:
         fail(f"the machine refused: {error}", TROUBLE)
 

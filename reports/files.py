@@ -126,6 +126,11 @@ def own_folder(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+def names_in(folder: int) -> list[str]:
+    """Return the names in a folder that is open."""
+    return os.listdir(folder)  # a Path cannot stand for a descriptor
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keep others who ask for the same out of a folder: what is read is what will be replaced."""

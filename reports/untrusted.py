@@ -37,6 +37,19 @@ class UntrustedError(ValueError):
     """Something that is not read any further; the message is a sentence, safe for a terminal."""
 
 
+class NotJsonError(UntrustedError):
+    """Text that is no JSON document at all; it may be something else."""
+
+
+class _NumberError(UntrustedError):
+    """A number that cannot be, in the midst of a document."""
+
+    def __init__(self, word: str, which_is: str) -> None:
+        super().__init__(word, which_is)
+        self.word = word
+        self.which_is = which_is
+
+
 def read_json(text: bytes | str, *, most_bytes: int = MOST_BYTES) -> object:
     """Return what a JSON document says; UntrustedError when it is none, or goes beyond bounds."""
     if len(text) > most_bytes:
@@ -45,13 +58,17 @@ def read_json(text: bytes | str, *, most_bytes: int = MOST_BYTES) -> object:
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise UntrustedError(f"it is no UTF-8: {error.reason} at byte {error.start}") from None
+            raise NotJsonError(f"it is no UTF-8: {error.reason} at byte {error.start}") from None
     if text.count("[") + text.count("{") > MOST_CONTAINERS:
         raise UntrustedError(f"it has more than {MOST_CONTAINERS:,} lists and objects")
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise UntrustedError(f"it is not JSON: {error}") from None
+        raise NotJsonError(f"it is not JSON: {error}") from None
+    except _NumberError as error:
+        name = _field_with(text, error.word)
+        word = for_terminal(error.word, _SHOWN_BYTES)
+        raise UntrustedError(f"{name} is {word}, which is {error.which_is}") from None
     except RecursionError:
         raise UntrustedError(_TOO_DEEP) from None
     _check_depth(value)
@@ -83,7 +100,7 @@ def fits(value: object, hint: Any) -> bool:
 def checked(name: str, value: object, hint: type[_Value]) -> _Value:
     """Return a field's value; UntrustedError, which names the field, when it has another type."""
     if not fits(value, hint):
-        words = hint.__name__ if get_origin(hint) is None else str(hint)
+        words = hint.__name__ if get_origin(hint) is None else str(hint).replace("typing.", "")
         raise UntrustedError(f"{for_terminal(name)} is {quoted(value)}, which is no {words}")
     return value  # type: ignore[return-value]  # that is what `fits` has shown
 
@@ -142,19 +159,27 @@ def for_matplotlib(text: str) -> str:
 def _whole(digits: str) -> int:
     # Not int() first: the time that it takes grows with the square of the number of digits.
     if len(digits) > len(str(-GREATEST)) or abs(found := int(digits)) > GREATEST:
-        raise UntrustedError(f"the number {for_terminal(digits, 24)} is beyond 64 bits")
+        raise _NumberError(digits, "beyond 64 bits")
     return found
 
 
 def _finite(digits: str) -> float:
     found = float(digits)
     if math.isinf(found):
-        raise UntrustedError(f"the number {for_terminal(digits, 24)} is beyond all bounds")
+        raise _NumberError(digits, "beyond all bounds")
     return found
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise UntrustedError(f"{name} is no number")
+    raise _NumberError(name, "no number")
+
+
+def _field_with(text: str, word: str) -> str:
+    """Return the name of the field that a number stands in, or in whose list; for a sentence."""
+    # The decoder does not say where it was.
+    start = re.escape(word[:_SHOWN_BYTES])
+    found = re.search(rf'"([^"\\]{{1,60}})"\s*:\s*(?:\[[^"\]]*?)?{start}', text)
+    return for_terminal(found[1]) if found else "a number"
 
 
 _DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_finite, parse_constant=_no_constant)

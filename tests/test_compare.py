@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
 from bench.__main__ import main
@@ -30,7 +32,9 @@ from reports.trend.compare import (
 )
 from reports.trend.foreign import UnreadableError, results_of_json, results_of_run
 from reports.trend.history import METRICS
+from reports.untrusted import UntrustedError, read_json
 from tests import runs
+from tests.hostile import ANY_JSON
 
 STEADY = (0.99, 1.0, 1.0, 1.0, 1.01)
 
@@ -67,7 +71,7 @@ def pytest_benchmark(values: Sequence[float], *, stored: bool, **others: Any) ->
         "mean": float(np.mean(values)),
         "stddev": float(np.std(values, ddof=1)),
         "rounds": len(values),
-        **({"data": values} if stored else {}),
+        **({"data": list(values)} if stored else {}),
     }
     row = {"name": "test_sort", "fullname": "test_x.py::test_sort", "stats": stats}
     return {"machine_info": {}, "benchmarks": [row], **others}
@@ -362,6 +366,121 @@ def test_the_table_fits_80_columns_and_the_exit_code_is_the_gates(
     assert output.count("worse") == 2
     assert "cpu" not in output
     assert max(map(len, output.splitlines())) <= 80
+
+
+def of_benchmark(name: str = "sort", **stats: Any) -> dict[str, Any]:
+    """Return pytest-benchmark's document with a benchmark of these figures."""
+    usual = {"mean": 0.01, "stddev": 0.0001, "rounds": 100}
+    return {"machine_info": {}, "benchmarks": [{"name": name, "stats": {**usual, **stats}}]}
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        (of_benchmark(mean=math.nan), "mean is NaN"),
+        (of_benchmark(mean=math.inf), "mean is Infinity"),
+        (of_benchmark(mean=10**400), "mean is 1000"),
+        (of_benchmark(mean=1e300), "mean is 1e+300"),
+        (of_benchmark(mean=5e-324), "mean is 5e-324"),
+        (of_benchmark(mean="0.01"), "mean is '0.01'"),
+        (of_benchmark(mean=True), "mean is True"),
+        (of_benchmark(stddev=math.nan), "stddev is NaN"),
+        (of_benchmark(stddev=-0.001), "stddev is -0.001"),
+        (of_benchmark(stddev=1e300), "stddev is 1e+300"),
+        (of_benchmark(rounds=0), "rounds is 0"),
+        (of_benchmark(rounds=-3), "rounds is -3"),
+        (of_benchmark(rounds="x"), "rounds is 'x'"),
+        (of_benchmark(rounds=2.5), "rounds is 2.5"),
+        (of_benchmark(data=[0.01, math.nan]), "data is NaN"),
+        (of_benchmark(data=[0.01, math.inf]), "data is Infinity"),
+        (of_benchmark(data=[0.01, "x"]), "data is 'x'"),
+        (of_benchmark(data=[0.01, -1.0]), "data is -1.0"),
+        (of_benchmark(data="0.01"), "data is '0.01'"),
+        (of_benchmark(name=None), "name is None"),  # type: ignore[arg-type]  # as it may be in a file
+        (of_benchmark(name="x" * 2_000), "name has more than"),
+        ({"benchmarks": [{"name": "x"}]}, "no field stats"),
+        (pyperf([{"values": [0.01, math.nan]}]), "values is NaN"),
+        (pyperf([{"values": [0.01, -0.01]}]), "values is -0.01"),
+        (pyperf([{"values": "fast"}]), "values is 'fast'"),
+        (pyperf([{"values": [0.01]}], unit=7), "unit is 7"),
+        (pyperf([{"values": [0.01]}], platform=7), "platform is 7"),
+        (pyperf([{"values": [0.01]}], name=None), "name is None"),
+    ],
+)
+def test_a_field_that_cannot_be_is_exit_code_3_and_named(
+    tmp_path: Path, command: Command, document: Any, named: str
+) -> None:
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(json.dumps(of_benchmark()))
+    bad.write_text(json.dumps(document))
+    for words in ((good, bad), (bad, good)):
+        code, output, errors = command(*words, "--fail-on", "5%")
+        assert (code, output) == (3, "")
+        assert named in errors
+        assert errors.count("\n") == 1
+
+
+def test_a_tenfold_slow_down_is_worse(tmp_path: Path, command: Command) -> None:
+    for name, mean in (("a", 0.01), ("b", 0.1)):
+        (tmp_path / name).write_text(json.dumps(of_benchmark(mean=mean)))
+    assert command(tmp_path / "a", tmp_path / "b", "--fail-on", "5%")[0] == 1
+
+
+def test_a_bound_that_is_no_number_does_not_pass() -> None:
+    odd = side(STEADY)
+    (found,) = compare(odd, odd)
+    assert exit_code([found._replace(high=math.nan)], odd, odd, 0.05) == 4
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "1" * 100_000, '"\\ud800"'])
+def test_a_document_beyond_all_bounds_is_one_sentence(
+    tmp_path: Path, command: Command, text: str
+) -> None:
+    (tmp_path / "a").write_text(text)
+    code, output, errors = command(tmp_path / "a", tmp_path / "a")
+    assert (code, output, errors.count("\n")) == (3, "", 1)
+
+
+def test_a_deviation_next_to_nothing_is_compared(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "a").write_text(json.dumps(of_benchmark(stddev=1e-170)))
+    assert command(tmp_path / "a", tmp_path / "a", "--fail-on", "5%")[0] == 0
+
+
+@given(ANY_JSON, ANY_JSON)
+def test_any_json_is_compared_or_refused_in_a_sentence(one: Any, other: Any) -> None:
+    for document in (
+        one,
+        {"benchmarks": one},
+        {"benchmarks": [one], "machine_info": other},
+        {"benchmarks": [{"name": "x", "stats": one}]},
+        of_benchmark(mean=one, stddev=other),
+        of_benchmark(data=[one, other]),
+        pyperf([{"values": [one, other]}]),
+        pyperf([one], unit=other),
+    ):
+        try:
+            results = results_of_json("here", read_json(json.dumps(document)))
+        except (UnreadableError, UntrustedError):
+            continue
+        compared = compare(results, results)
+        assert exit_code(compared, results, results, 0.05) in {0, 4, 5}
+        json.dumps([each.to_json() for each in compared], allow_nan=False)
+
+
+@given(
+    st.floats(1e-15, 1e15), st.floats(0, 1), st.integers(1, 2**62),
+    st.floats(1e-15, 1e15), st.floats(0, 1), st.integers(1, 2**62),
+)  # fmt: skip
+def test_no_figures_within_bounds_are_too_much_for_the_arithmetic(
+    mean: float, share: float, rounds: int, mean_b: float, share_b: float, rounds_b: int
+) -> None:
+    one, other = (
+        results_of_json("x", of_benchmark(mean=m, stddev=m * part * n**0.5, rounds=n))
+        for m, part, n in ((mean, share, rounds), (mean_b, share_b, rounds_b))
+    )
+    (found,) = compare(one, other)
+    json.dumps(found.to_json(), allow_nan=False)
+    assert found.answer is Answer.TOO_FEW or found.low <= found.ratio <= found.high
 
 
 @pytest.mark.parametrize("content", ["", "none of ours", '{"type": "run"}\n', "[]", "\0\xff"])

@@ -89,8 +89,8 @@ def test_a_torn_last_line_is_left_out_with_a_warning(folder: RunFolder) -> None:
     [
         ("{", "line 2 cannot be read: it is not JSON"),
         ("[" * 100_000, "line 2 cannot be read: it is nested"),
-        ('{"type":"sample","schema":1,"seconds":NaN}', "line 2 cannot be read: NaN is no number"),
-        ('{"seconds":1e400}', "line 2 cannot be read: the number 1e400 is beyond"),
+        ('{"type":"sample","schema":1,"seconds":NaN}', "line 2 cannot be read: seconds is NaN"),
+        ('{"seconds":1e400}', "line 2 cannot be read: seconds is 1e400"),
         ("[]", "line 2 cannot be read: it is not a record of type 'sample'"),
         ('{"type":"run"}', "line 2 cannot be read: it is not a record of type 'sample'"),
         ('{"type":"sample","schema":99}', "line 2 cannot be read: schema 99, this version reads 1"),

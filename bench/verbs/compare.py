@@ -17,6 +17,7 @@ from bench.plan.precision import share
 from bench.plan.scenarios import UnknownNameError
 from bench.verbs.common import RESULTS, AsJson, app, examples, named
 from bench.verbs.common import Results as ResultsFolder
+from reports.files import read_regular
 from reports.store import FILE, RunFolder, Store
 from reports.trend.compare import (
     Answer,
@@ -28,9 +29,16 @@ from reports.trend.compare import (
     only_on_one_side,
     warnings,
 )
-from reports.trend.foreign import UnreadableError, results_of_json, results_of_run, run_of
+from reports.trend.foreign import (
+    InvalidResultsError,
+    UnreadableError,
+    results_of_json,
+    results_of_run,
+    run_of,
+)
 from reports.trend.history import METRICS
 from reports.units import duration, number
+from reports.untrusted import NotJsonError, UntrustedError, read_json
 
 STYLES = {Answer.WORSE: "bold red", Answer.BETTER: "green", Answer.TOO_FEW: "yellow"}
 LATEST = "latest"
@@ -105,13 +113,15 @@ def _load(name: str, metrics: Sequence[str], store: Store) -> Results:
 def _of_file(name: str, path: Path, metrics: Sequence[str]) -> Results:
     """Return what a file holds, whatever its name: one JSON document, or the lines of a run."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_regular(path)
+    except (OSError, UntrustedError) as error:
         raise UnreadableError(f"{path} cannot be read: {error}") from error
     try:
-        values = json.loads(text)
-    except ValueError:
+        values = read_json(text)
+    except NotJsonError:
         return results_of_run(name, *run_of(name, text), metrics)
+    except UntrustedError as error:
+        raise InvalidResultsError(f"{name} is not as it should be: {error}") from error
     return results_of_json(name, values)
 
 

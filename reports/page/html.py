@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from reports.metrics import CPU, METRICS, P50, P99, PSS_LOADED, RATE, Metric, he
 from reports.record import Run
 from reports.stats import coverage
 from reports.units import duration, number
+from reports.untrusted import checked, read_json, take
 
 MACHINE_WORDS: Mapping[str, str] = {
     "cpu": "CPU",
@@ -105,22 +105,25 @@ def page(
     )
 
 
-def experiments_of(text: str) -> list[Experiment]:
-    """Return the rows of pytest-benchmark's JSON; ValueError when it is something else."""
-    try:
-        rows = json.loads(text)["benchmarks"]
-        return [
-            Experiment(
-                group=row["group"] or "",
-                name=row["param"] or row["name"],
-                median=duration(row["stats"]["median"] * 1e6),
-                iqr=duration(row["stats"]["iqr"] * 1e6),
-                rounds=row["stats"]["rounds"],
-            )
-            for row in rows
-        ]
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"not the JSON of pytest-benchmark: {error!r}") from error
+def experiments_of(text: bytes | str) -> list[Experiment]:
+    """Return the rows of pytest-benchmark's JSON; UntrustedError when it is something else."""
+    return [_experiment(row) for row in take(read_json(text), "benchmarks", list)]
+
+
+def _experiment(row: object) -> Experiment:
+    stats = take(row, "stats", dict)
+    return Experiment(
+        group=_words(row, "group"),
+        name=_words(row, "param") or take(row, "name", str),
+        median=duration(take(stats, "median", float) * 1e6),
+        iqr=duration(take(stats, "iqr", float) * 1e6),
+        rounds=take(stats, "rounds", int),
+    )
+
+
+def _words(row: object, name: str) -> str:
+    value = take(row, name, object)
+    return "" if value is None else checked(name, value, str)
 
 
 def machine_facts(machine: Mapping[str, Any]) -> list[tuple[str, str]]:

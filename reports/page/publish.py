@@ -1,17 +1,20 @@
 """A run made readable: `summary.csv`, `charts/` and `report.html` in the run's folder.
 
 Only reads what was stored, so it can be done again at any time; what an earlier time drew and
-this one does not is removed.
+this one does not is removed. The folder may be anybody's: each file is replaced whole, and a link
+in its place, or in that of `charts/`, is not followed.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from reports.cells.frames import summary_frame
 from reports.cells.workload import workloads_of
 from reports.charts.gallery import Chart, charts_of
+from reports.files import names_in, own_folder, read_regular, replace_in, replace_whole
 from reports.page.html import Experiment, experiments_of, page
 from reports.store import RunFolder, StoreError, disk_errors
 
@@ -34,7 +37,7 @@ def publish(folder: RunFolder, on_step: Callable[[str], None] = _quiet) -> list[
         raise StoreError(f"{folder.path} holds a histogram that cannot be read: {error}") from error
     with disk_errors(f"write the report into {folder.path}"):
         summary = folder.path / "summary.csv"
-        summary_frame(workloads).to_csv(summary, index=False)
+        replace_whole(summary, summary_frame(workloads).to_csv(index=False))
         on_step("wrote summary.csv")
         drawn = []
         for chart in charts_of(run, workloads):
@@ -43,30 +46,32 @@ def publish(folder: RunFolder, on_step: Callable[[str], None] = _quiet) -> list[
         charts = _replace_charts(folder.path / "charts", drawn)
         report = folder.path / "report.html"
         experiments = _experiments(folder.path / "experiments.json")
-        report.write_text(page(run, workloads, drawn, experiments, warnings), encoding="utf-8")
+        replace_whole(report, page(run, workloads, drawn, experiments, warnings))
         on_step("wrote report.html")
     return [summary, *charts, report]
 
 
 def _replace_charts(into: Path, charts: Sequence[Chart]) -> list[Path]:
     """Write the charts, remove those of an earlier time, and return the paths."""
-    into.mkdir(exist_ok=True)
-    written = []
-    for chart in charts:
-        for suffix, image in chart.images.items():
-            path = into / f"{chart.name}.{suffix}"
-            path.write_bytes(image)
-            written.append(path)
-    for path in (*into.glob("*.png"), *into.glob("*.svg")):
-        if path not in written:
-            path.unlink()
-    return written
+    written = [
+        (f"{chart.name}.{suffix}", image)
+        for chart in charts
+        for suffix, image in chart.images.items()
+    ]
+    names = {name for name, _ in written}
+    with own_folder(into) as folder:
+        for name, image in written:
+            replace_in(folder, name, image)
+        for name in names_in(folder):
+            if name.endswith((".png", ".svg")) and name not in names:
+                os.unlink(name, dir_fd=folder)
+    return [into / name for name, _ in written]
 
 
 def _experiments(path: Path) -> list[Experiment]:
     if not path.exists():
         return []
     try:
-        return experiments_of(path.read_text(encoding="utf-8"))
+        return experiments_of(read_regular(path))
     except ValueError as error:
         raise StoreError(f"{path} cannot be read: {error}") from error

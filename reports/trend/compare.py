@@ -145,8 +145,9 @@ def _reach(a: Logs, b: Logs) -> float:
     error = sum(shares)
     if not error:
         return 0.0
-    freedom = error**2 / sum(
-        share**2 / (each.values - 1) for share, each in zip(shares, (a, b), strict=True)
+    # Of shares of the whole: the squares of very small variances would be 0.
+    freedom = 1 / sum(
+        (share / error) ** 2 / (each.values - 1) for share, each in zip(shares, (a, b), strict=True)
     )
     return t_quantile((1 + CONFIDENCE) / 2, freedom) * math.sqrt(error)
 
@@ -164,7 +165,8 @@ def only_on_one_side(a: Results, b: Results) -> list[str]:
 
 def _explained(name: str, side: Results) -> bool:
     """Return whether a trouble says why the figure is not there: its own or that of its cell."""
-    return any(name == trouble or name.startswith(f"{trouble}/") for trouble in side.troubles)
+    ends = [place for place, each in enumerate(name) if each == "/"]
+    return any(name[:end] in side.troubles for end in (*ends, len(name)))
 
 
 def warnings(a: Results, b: Results) -> list[str]:
@@ -203,4 +205,6 @@ def exit_code(
     limit = 1 + threshold
     if any(c.answer is Answer.WORSE and c.worse_by[0] > limit for c in compared):
         return 1
-    return 4 if any(c.answer is Answer.TOO_FEW or c.worse_by[1] > limit for c in compared) else 0
+    # Asked this way round, a bound that is no number would not pass either.
+    passed = all(c.answer is not Answer.TOO_FEW and c.worse_by[1] <= limit for c in compared)
+    return 0 if passed else 4

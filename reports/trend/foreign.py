@@ -8,7 +8,7 @@ that of the file.
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,60 +18,95 @@ from reports.cells.workload import workloads_of
 from reports.record import RecordError, Run, Sample
 from reports.trend.compare import Logs, Results, Series
 from reports.trend.history import METRICS
+from reports.untrusted import UntrustedError, checked, number, quoted, read_json, take
+
+LEAST, MOST = 1e-15, 1e15
+"""What a value may be in its unit: a femtosecond and 30 million years. Between them no ratio and no
+interval is beyond what a float holds."""
+MOST_LETTERS = 1_000  # of a name
 
 
 class UnreadableError(ValueError):
     """Something that holds no results; the message is a sentence."""
 
 
-def results_of_json(label: str, values: Any) -> Results:
-    """Return the results in a JSON document; UnreadableError when it is neither format."""
+class InvalidResultsError(UnreadableError):
+    """Results with a field that cannot be; the message names it."""
+
+
+def results_of_json(label: str, values: object) -> Results:
+    """Return the results in a JSON document; UnreadableError when it is neither format.
+
+    InvalidResultsError when it is one of them, and something in it cannot be.
+    """
+    if not isinstance(values, dict) or "benchmarks" not in values:
+        raise UnreadableError(f"{label} is no result of ours, of pytest-benchmark or of pyperf")
     try:
-        if isinstance(values, dict) and "benchmarks" in values:
-            if any("runs" in row for row in values["benchmarks"]):
-                return _pyperf(label, values)
-            return _pytest_benchmark(label, values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UnreadableError(f"{label} is not as it should be: {error!r}") from error
-    raise UnreadableError(f"{label} is no result of ours, of pytest-benchmark or of pyperf")
+        rows = take(values, "benchmarks", list[dict[str, Any]])
+        if any("runs" in row for row in rows):
+            return _pyperf(label, values, rows)
+        return _pytest_benchmark(label, values, rows)
+    except UntrustedError as error:
+        raise InvalidResultsError(f"{label} is not as it should be: {error}") from error
 
 
-def _pytest_benchmark(label: str, values: Mapping[str, Any]) -> Results:
+def _pytest_benchmark(
+    label: str, values: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+) -> Results:
     series = {}
-    names = [row["name"] for row in values["benchmarks"]]
-    for row in values["benchmarks"]:
-        stats = row["stats"]
-        logs = (
-            Logs.of(stats["data"])
-            if stats.get("data")
-            else Logs.of_summary(stats["mean"], stats["stddev"], stats["rounds"])
-        )
-        name = row["name"] if names.count(row["name"]) == 1 else row["fullname"]
-        series[name] = Series(unit="s", logs=logs)
-    machine = values.get("machine_info", {})
+    names = Counter(_name(row, "name") for row in rows)
+    for row in rows:
+        name = row["name"] if names[row["name"]] == 1 else _name(row, "fullname")
+        series[name] = Series(unit="s", logs=_logs(name, take(row, "stats", dict[str, Any])))
+    machine = _part(values, "machine_info")
     if "python_implementation" in machine:  # the plug-in's own; our experiments store ours
+        system, release, kind, python, version = (
+            take(machine, name, str)
+            for name in (
+                "system", "release", "machine", "python_implementation", "python_version",
+            )
+        )  # fmt: skip
         machine = {
-            "cpu": machine.get("cpu", {}).get("brand_raw", "unknown"),
-            "kernel": f"{machine['system']} {machine['release']} {machine['machine']}",
-            "python": f"{machine['python_implementation']} {machine['python_version']}",
+            "cpu": _part(machine, "cpu").get("brand_raw", "unknown"),
+            "kernel": f"{system} {release} {kind}",
+            "python": f"{python} {version}",
         }
     return Results(label=label, machine=machine, series=series, within_process=True)
 
 
-def _pyperf(label: str, values: Mapping[str, Any]) -> Results:
-    shared = values.get("metadata", {})
+def _logs(name: str, stats: Mapping[str, Any]) -> Logs:
+    """Return the rounds of a benchmark, or what there is of them: mean, deviation and number."""
+    if stats.get("data"):
+        return Logs.of([_value(f"{name}: data", each) for each in take(stats, "data", list[Any])])
+    mean = _value(f"{name}: mean", take(stats, "mean", float))
+    rounds = take(stats, "rounds", int)
+    number(f"{name}: rounds", rounds, least=1)
+    deviation = number(f"{name}: stddev", take(stats, "stddev", float), least=0)
+    # All of the sum in one round: no sample of positive values deviates by more than this.
+    if deviation > mean * rounds**0.5 * (1 + 1e-9):
+        raise UntrustedError(f"{name}: stddev is {quoted(deviation)}, too great for its mean")
+    return Logs.of_summary(mean, deviation, rounds)
+
+
+def _pyperf(label: str, values: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Results:
+    shared = _part(values, "metadata")
     series, troubles = {}, {}
-    for row in values["benchmarks"]:
-        metadata = {**shared, **row.get("metadata", {})}
-        name = metadata.get("name", "benchmark")
-        means = [float(np.mean(run["values"])) for run in row["runs"] if run.get("values")]
+    for row in rows:
+        metadata = {**shared, **_part(row, "metadata")}
+        name = _name(metadata, "name") if "name" in metadata else "benchmark"
+        runs = take(row, "runs", list[dict[str, Any]])
+        means = [
+            float(np.mean([_value(f"{name}: values", each) for each in found]))
+            for run in runs
+            if "values" in run and (found := take(run, "values", list[Any]))
+        ]
         if means:
-            unit = metadata.get("unit", "second")
+            unit = take(metadata, "unit", str) if "unit" in metadata else "second"
             series[name] = Series(unit="s" if unit == "second" else unit, logs=Logs.of(means))
         else:
             troubles[name] = "no run has a value"
     # One benchmark's metadata has what all have in common when the file has no other.
-    machine = _pyperf_machine({**values["benchmarks"][0].get("metadata", {}), **shared})
+    machine = _pyperf_machine({**_part(rows[0], "metadata"), **shared})
     return Results(label=label, machine=machine, series=series, troubles=troubles)
 
 
@@ -79,32 +114,69 @@ def _pyperf_machine(metadata: Mapping[str, Any]) -> dict[str, str]:
     """Return what pyperf's metadata has of a fingerprint, written as bench.measure.machine does."""
     machine = {}
     if "cpu_model_name" in metadata:
-        machine["cpu"] = metadata["cpu_model_name"]
+        machine["cpu"] = take(metadata, "cpu_model_name", str)
     if "platform" in metadata:  # Linux-6.1.0-28-amd64-x86_64-with-glibc2.36
-        system, _, release = metadata["platform"].partition("-with-")[0].partition("-")
+        platform = take(metadata, "platform", str)
+        system, _, release = platform.partition("-with-")[0].partition("-")
         machine["kernel"] = " ".join([system, *release.rsplit("-", 1)])
     if "python_version" in metadata:  # 3.11.2 (64-bit)
         name = metadata.get("python_implementation", "cpython")
-        version = metadata["python_version"].split()[0]
+        version = take(metadata, "python_version", str).partition(" ")[0]
         machine["python"] = f"{'CPython' if name == 'cpython' else name} {version}"
     return machine
 
 
-def run_of(label: str, text: str) -> tuple[Run, list[Sample]]:
+def _value(name: str, value: object) -> float:
+    """Return a value whose logarithm is taken."""
+    found = number(name, value, above=0)
+    if not LEAST <= found <= MOST:
+        raise UntrustedError(f"{name} is {quoted(value)}, and must be {LEAST:g} to {MOST:g}")
+    return found
+
+
+def _name(values: Mapping[str, Any], field: str) -> str:
+    name = take(values, field, str)
+    if len(name) > MOST_LETTERS:
+        raise UntrustedError(f"{field} has more than {MOST_LETTERS:,} letters: {quoted(name)}")
+    return name
+
+
+def _part(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return an object that need not be there."""
+    return take(values, name, dict[str, Any]) if name in values else {}
+
+
+def run_of(label: str, text: bytes) -> tuple[Run, list[Sample]]:
     """Return a run of ours from the lines of its file; UnreadableError when they are none."""
     try:
-        first, *others = map(json.loads, text.splitlines())
-        return Run.from_json(first), [Sample.from_json(values) for values in others]
-    except (ValueError, AttributeError, RecordError) as error:
+        first, *others = map(read_json, text.splitlines())
+        return Run.from_json(_object(first)), [Sample.from_json(_object(each)) for each in others]
+    except (ValueError, RecordError) as error:
         raise UnreadableError(
             f"{label} is no result of ours, of pytest-benchmark or of pyperf: {error}"
         ) from error
 
 
+def _object(values: object) -> dict[str, Any]:
+    return checked("a line", values, dict[str, Any])
+
+
 def results_of_run(
     label: str, run: Run, samples: Sequence[Sample], metrics: Sequence[str]
 ) -> Results:
-    """Return the results of a run of ours, each trial a value; `metrics` are rows of METRICS."""
+    """Return the results of a run of ours, each trial a value; `metrics` are rows of METRICS.
+
+    InvalidResultsError when a figure of it cannot be.
+    """
+    try:
+        return _results_of_run(label, run, samples, metrics)
+    except (ValueError, ArithmeticError) as error:
+        raise InvalidResultsError(f"{label} has a figure that cannot be: {error}") from error
+
+
+def _results_of_run(
+    label: str, run: Run, samples: Sequence[Sample], metrics: Sequence[str]
+) -> Results:
     workloads = workloads_of(run, samples)
     scenarios = [workload.scenario for workload in workloads]
     series: dict[str, Series] = {}
