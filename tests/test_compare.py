@@ -404,7 +404,7 @@ def of_benchmark(name: str = "sort", **stats: Any) -> dict[str, Any]:
         (pyperf([{"values": "fast"}]), "values is 'fast'"),
         (pyperf([{"values": [0.01]}], unit=7), "unit is 7"),
         (pyperf([{"values": [0.01]}], platform=7), "platform is 7"),
-        (pyperf([{"values": [0.01]}], name=None), "name is None"),
+        (pyperf([{"values": [0.01]}], name=None), "name is None"),  # type: ignore[arg-type]  # as it may be in a file
     ],
 )
 def test_a_field_that_cannot_be_is_exit_code_3_and_named(

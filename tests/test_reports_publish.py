@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -163,6 +164,48 @@ def test_a_broken_histogram_is_a_sentence(tmp_path: Path) -> None:
     values = make_sample().to_json() | {"answered": "broken"}
     folder = stored(tmp_path, make_run(), [Sample.from_json(values)])
     with pytest.raises(StoreError, match="histogram that cannot be read"):
+        publish(folder)
+
+
+def test_no_link_in_the_folder_of_a_foreign_run_is_followed(tmp_path: Path) -> None:
+    folder = stored(tmp_path, make_run(["thread"], ["echo"]), [make_sample()])
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "mine.png").write_text("dear")
+    (victim / "file").write_text("dear")
+    (folder.path / "charts").symlink_to(victim)
+    for name in ("report.html", "summary.csv"):
+        (folder.path / name).symlink_to(victim / "file")
+    publish(folder)
+    assert {path.name: path.read_text() for path in victim.iterdir()} == {
+        "mine.png": "dear",
+        "file": "dear",
+    }
+    assert not any(path.is_symlink() for path in folder.path.iterdir())
+    assert len([*(folder.path / "charts").iterdir()]) >= 2
+
+
+def test_a_link_among_the_charts_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    folder = stored(tmp_path, make_run(["thread"], ["echo"]), [make_sample()])
+    chart = next(path for path in publish(folder) if path.suffix == ".png")
+    victim = tmp_path / "victim"
+    victim.write_text("dear")
+    chart.unlink()
+    chart.symlink_to(victim)
+    (folder.path / "charts" / "old.png").symlink_to(victim)
+    publish(folder)
+    assert victim.read_text() == "dear"
+    assert chart.read_bytes().startswith(b"\x89PNG")
+    assert not (folder.path / "charts" / "old.png").is_symlink()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.mkdir()], ids=["fifo", "folder"])
+def test_experiments_that_are_no_regular_file_are_a_sentence(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    folder = stored(tmp_path, make_run(["thread"], ["echo"]), [make_sample()])
+    make(folder.path / "experiments.json")
+    with pytest.raises(StoreError, match="experiments.json"):
         publish(folder)
 
 

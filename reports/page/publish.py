@@ -74,4 +74,4 @@ def _experiments(path: Path) -> list[Experiment]:
     try:
         return experiments_of(read_regular(path))
     except ValueError as error:
-        raise StoreError(f"{path} cannot be read: {error}") from error
+        raise StoreError(f"{path} is not the JSON of pytest-benchmark: {error}") from error
