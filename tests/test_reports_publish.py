@@ -205,7 +205,7 @@ def test_experiments_that_are_no_regular_file_are_a_sentence(
 ) -> None:
     folder = stored(tmp_path, make_run(["thread"], ["echo"]), [make_sample()])
     make(folder.path / "experiments.json")
-    with pytest.raises(StoreError, match="experiments.json"):
+    with pytest.raises(StoreError, match=r"experiments\.json"):
         publish(folder)
 
 
