@@ -213,9 +213,12 @@ class Upload:
 
     def close(self) -> None:
         """Let go of the file; nothing is left of it unless it is in its place."""
-        os.close(self._descriptor)
+        # What a failing file system says here has been said, or is about a file that is given up;
+        # a hidden name that cannot be removed is swept when a server starts.
+        with suppress(OSError):
+            os.close(self._descriptor)
         if self._hidden:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 os.unlink(self._hidden, dir_fd=self._root)
         self._leave_place()
 

@@ -401,6 +401,41 @@ def test_a_link_stays_and_the_file_that_it_leads_to_is_replaced(tmp_path: Path) 
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
+def test_a_file_that_is_replaced_hands_its_permissions_down(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    seen: list[int] = []
+    with scripted.scripted_server(scripted.file_server({"file": CONTENT})) as port:
+        for permissions in (0o600, 0o640):
+            (tmp_path / "file").chmod(permissions)
+            transfer.get(
+                HOST,
+                port,
+                "file",
+                tmp_path / "file",
+                progress=lambda *_: seen.extend(
+                    path.stat().st_mode & 0o777 for path in tmp_path.glob("*.part")
+                ),
+            )
+            assert (tmp_path / "file").stat().st_mode & 0o777 == permissions
+            assert set(seen) == {permissions}
+            seen.clear()
+
+
+def test_a_read_only_file_system_is_the_machines_fault(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with (
+        scripted.scripted_server(scripted.file_server({"file": CONTENT})) as port,
+        pytest.raises(MachineError, match="Read-only file system"),
+    ):
+        transfer.get(HOST, port, "file", old)
+
+
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_a_disk_that_fails_at_the_end_is_the_machines_fault_and_leaves_no_trace(
     step: str, old: Path, monkeypatch: pytest.MonkeyPatch

@@ -281,7 +281,7 @@ def test_sizes_are_read(text: str, size: int) -> None:
     assert size_in_bytes(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1.5", "MiB", "10 miles", "1i", "9" * 16, "٣"])
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "MiB", "10 miles", "1i", "9" * 20, "٣"])
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="is no size"):
         size_in_bytes(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -162,6 +163,38 @@ def test_a_server_that_starts_spares_what_a_neighbour_is_about_to_rename(
         (tmp_path / "x").unlink()
 
 
+@both_ways
+def test_a_file_system_that_does_not_even_remove_is_told_and_the_next_server_sweeps(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    (tmp_path / "x").write_bytes(b"old")
+    with closing(Session(files=files)) as session:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "rename", fail)
+            patched.setattr(os, "unlink", fail)
+            assert [error_of(answer) for answer in ask(session, upload("x", b"new"))] == [12]
+        assert ask(session, upload("y", b"new")) == [accepted("y", b"new")]
+    assert len(hidden_in(tmp_path)) == 1
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "y"]
+
+
+@both_ways
+def test_a_symbolic_link_that_appears_during_an_upload_is_not_replaced(
+    files: Files, tmp_path: Path
+) -> None:
+    with closing(Session(files=files)) as session:
+        assert ask(session, frame(PUT, 1, b"x"), meta("x", 3)) == []
+        (tmp_path / "x").symlink_to("elsewhere")
+        [answer] = ask(session, *pieces(b"new"), end(DIGEST))
+        assert error_of(answer) == 7
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert (tmp_path / "x").is_symlink()
+
+
 def test_a_hidden_file_that_a_sweep_was_quicker_to_lock_is_given_up_for_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,12 +321,17 @@ def begin(files: Files) -> tuple[Session, list[Frame]]:
     return session, ask(session, frame(PUT, 1, b"x"), meta("x", 3))
 
 
+def break_the_rules(session: Session) -> None:
+    assert error_of(ask(session, frame(ECHO, 1))[0]) == 14
+    session.close()
+
+
 WAYS_TO_END: list[Callable[[Session], object]] = [
     lambda session: session.close(),
     lambda session: ask(session, *pieces(b"new"), end(DIGEST)),
     lambda session: ask(session, *pieces(b"old"), end(DIGEST)),
     lambda session: ask(session, *pieces(b"too much")),
-    lambda session: ask(session, frame(ECHO, 1)),
+    break_the_rules,
 ]
 
 

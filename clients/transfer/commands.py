@@ -73,7 +73,7 @@ def _epilog(*commands: str) -> str:
 
 def size_in_bytes(text: str) -> int:
     """Return the bytes that "1000", "10MB" or "10MiB" means."""
-    match = re.fullmatch(r"([0-9]{1,15})\s*([kmgt]?i?)b?", text.strip().lower())
+    match = re.fullmatch(r"([0-9]{1,19})\s*([kmgt]?i?)b?", text.strip().lower())
     unit = (UNITS | BINARY_UNITS).get(match[2]) if match else None
     if match is None or unit is None:
         raise typer.BadParameter(f"{text!r} is no size such as 1000, 10MB or 10MiB.")

@@ -15,6 +15,7 @@ from clients.transfer.errors import MachineError, UserError
 
 __all__ = ["failing", "identity", "opened", "replaced", "replacing", "write"]
 
+PERMISSIONS = 0o777
 _USERS_FAULT = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
 
 
@@ -56,19 +57,25 @@ def replaced(destination: Path) -> Path:
 
 @contextlib.contextmanager
 def replacing(target: Path) -> Iterator[FileIO]:
-    """Give a new file that takes the place of `target` if all goes well, and else vanishes."""
+    """Give a new file that takes the place of `target` if all goes well, and else vanishes.
+
+    It has the permissions of the file that it replaces, so that nobody else may read a secret one.
+    """
     beside = target.with_name(f".threadmill-{secrets.token_hex(8)}.part")
     try:
         with failing(target):
             file = beside.open("xb", buffering=0)
         with file:
+            with failing(target), contextlib.suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), target.stat().st_mode & PERMISSIONS)
             yield file
             with failing(target):
                 os.fsync(file.fileno())
         with failing(target):
             beside.replace(target)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what went wrong before this is what is to be told
+            beside.unlink()
         raise
     with failing(target):
         _sync_folder(target.parent)
