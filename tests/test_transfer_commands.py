@@ -262,6 +262,39 @@ def test_a_standard_output_that_cannot_be_written_to_is_told() -> None:
     assert done.stderr == "clients: Standard output: No space left on device.\n"
 
 
+@pytest.mark.parametrize(
+    ("closed", "code", "said"),
+    [(">&-", 3, "clients: Standard output is closed.\n"), ("<&- 2>&-", 0, ""), (">&- 2>&-", 3, "")],
+)
+def test_standard_descriptors_that_are_closed_do_no_harm(
+    closed: str, code: int, said: str, tmp_path: Path
+) -> None:
+    with scripted.scripted_server(scripted.file_server({"file": CONTENT})) as port:
+        done = subprocess.run(
+            [
+                "/bin/sh",
+                "-c",
+                f'exec "$@" {closed}',
+                "sh",
+                sys.executable,
+                "-m",
+                "clients",
+                "get",
+                f"{HOST}:{port}",
+                "file",
+            ],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (code, said)
+    assert (tmp_path / "file").read_bytes() == CONTENT
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 # The bounds.
 
 

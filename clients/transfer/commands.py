@@ -200,7 +200,7 @@ def _report(verb: str, file: Transferred, where: str, seconds: float) -> None:
 @contextlib.contextmanager
 def _progress(name: str) -> Iterator[Progress]:
     """Give what shows a bar on a terminal, and nothing anywhere else."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield lambda _moved, _size: None
         return
     from rich.console import Console
@@ -220,6 +220,8 @@ def _progress(name: str) -> Iterator[Progress]:
 
 def _print(*lines: str) -> None:
     """Write lines to standard output; MachineError when it does not take them."""
+    if sys.stdout is None:
+        raise MachineError("Standard output is closed.")
     try:
         sys.stdout.writelines(f"{line}\n" for line in lines)
         sys.stdout.flush()
@@ -232,6 +234,7 @@ def _print(*lines: str) -> None:
 @contextlib.contextmanager
 def _one_sentence() -> Iterator[None]:
     """Turn a failure into its sentence and its exit code."""
+    _fill_standard_descriptors()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # whose locale may know less than a name has
             stream.reconfigure(errors="backslashreplace")
@@ -240,7 +243,8 @@ def _one_sentence() -> Iterator[None]:
         with _raising_on_signals(stopped):
             yield
     except TransferError as error:
-        print(f"clients: {for_terminal(str(error), SENTENCE_CHARACTERS)}", file=sys.stderr)
+        if sys.stderr is not None:  # print() would take standard output instead
+            print(f"clients: {for_terminal(str(error), SENTENCE_CHARACTERS)}", file=sys.stderr)
         raise typer.Exit(error.exit_code) from error
     except BaseException:
         if not stopped:
@@ -250,6 +254,15 @@ def _one_sentence() -> Iterator[None]:
         with contextlib.suppress(OSError):
             os.write(STDERR, b"clients: interrupted; nothing was left half done.\n")
         os._exit(stopped[0].exit_code)
+
+
+def _fill_standard_descriptors() -> None:
+    """Put /dev/null where one is closed, lest a file or a socket get its number, and our words."""
+    for descriptor in range(STDERR + 1):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
 
 
 @contextlib.contextmanager
