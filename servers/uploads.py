@@ -31,7 +31,7 @@ import os
 from contextlib import suppress
 from hashlib import sha256
 from stat import S_ISLNK, S_ISREG
-from struct import pack
+from struct import Struct
 
 from servers.protocol import (
     BodyError,
@@ -61,6 +61,7 @@ NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR}
 """What open() says where there is no O_TMPFILE: the file system, or the kernel."""
 TRIES = 10
 """How often a sweep may be quicker to lock a hidden file than the server that has just made it."""
+FLOCK = Struct("hhqqi0q")
 PERMISSIONS = 0o777
 OWNER_READS = 0o400
 OWNER_ONLY = 0o600
@@ -75,6 +76,7 @@ class Places:
         """Make `count` places; 0: nobody counts. OSError when that cannot be."""
         self._count = count
         self._file = os.memfd_create("uploads") if count else -1
+        self._tried = 0
 
     def take(self) -> int:
         """Return a descriptor that holds a place until it is closed, or -1 if nobody counts."""
@@ -82,14 +84,14 @@ class Places:
             return -1
         # Opened anew: a copy of a descriptor would share its locks.
         holder = os.open(f"/proc/self/fd/{self._file}", os.O_RDWR | os.O_CLOEXEC)
-        first = int.from_bytes(os.urandom(4), "big")  # not all at the same end
+        self._tried += 1
+        first = os.getpid() + self._tried  # processes and uploads one after another do not collide
         for number in range(self._count):
-            # A struct flock: type, whence, start, length, process.
-            place = (first + number) % self._count
-            wanted = pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
-            with suppress(BlockingIOError, PermissionError):  # taken
-                fcntl.fcntl(holder, fcntl.F_OFD_SETLK, wanted)
-                return holder
+            try:
+                lock_byte(holder, (first + number) % self._count)
+            except (BlockingIOError, PermissionError):
+                continue  # taken
+            return holder
         os.close(holder)
         raise LimitError(
             f"{self._count} uploads are under way, as many as there may be at a time: try later."
@@ -289,6 +291,12 @@ def lock(descriptor: int) -> bool:
     except OSError:
         return True
     return True
+
+
+def lock_byte(descriptor: int, place: int) -> None:
+    """Lock one byte for as long as the file is open; OSError when another has locked it."""
+    # A struct flock: type, whence, start, length, process.
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0))
 
 
 def sweep(root: int) -> None:
