@@ -5,18 +5,21 @@ A first word `get`, `put` or `list` means the file client, `clients.transfer.com
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
 import json
 import socket
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NoReturn, get_type_hints
 
 import typer
 
 from clients import address
-from clients.load import REQUEST_KINDS, Load
-
-if TYPE_CHECKING:
-    from clients.tally import Tally
+from clients.load import REQUEST_KINDS, AimedLoad
+from reports.load import Load
+from reports.tally import Tally
 
 INTERVALS = 50
 """Steps of the time axis."""
@@ -41,75 +44,72 @@ FILE_COMMANDS = {"get", "put", "list"}
 
 
 def load_server(
-    target: Annotated[str, typer.Argument(metavar="HOST:PORT", help="The server.")],
-    connections: Annotated[int, typer.Option(help="Connections at a time.")] = 64,
-    depth: Annotated[int, typer.Option(help="Requests outstanding on each connection.")] = 1,
-    session: Annotated[
-        int, typer.Option(help="Requests in a connection's life; 0: it lives for the run.")
-    ] = 0,
-    kind: Annotated[str, typer.Option(help=f"Request: {', '.join(REQUEST_KINDS)}.")] = "ECHO",
-    size: Annotated[
-        int, typer.Option(help="Bytes of payload in a request, or of the file of a GET or PUT.")
-    ] = 64,
-    argument: Annotated[int, typer.Option(help="Rounds of COMPUTE, microseconds of WAIT.")] = 0,
-    framing: Annotated[
-        str, typer.Option(help="frames, or rawecho: SIZE bytes out, the same bytes back.")
-    ] = "frames",
-    length_prefix: Annotated[
-        int, typer.Option(help="rawecho: of the SIZE bytes, the first N say how many follow.")
-    ] = 0,
-    rate: Annotated[
-        float, typer.Option(help="Open loop: requests due per second; 0: a closed loop.")
-    ] = 0.0,
-    arrivals: Annotated[str, typer.Option(help="Of an open loop: uniform or poisson.")] = "uniform",
-    seed: Annotated[int, typer.Option(help="Of Poisson arrivals.")] = 0,
-    spin: Annotated[
-        bool, typer.Option("--spin", help="Never sleep: with a CPU to itself, send on time.")
-    ] = False,
-    idle: Annotated[
-        int, typer.Option(help="Further connections, which make one request and then keep quiet.")
-    ] = 0,
-    threads: Annotated[int, typer.Option(help="Threads of the load engine.")] = 1,
-    seconds: Annotated[float, typer.Option(help="The measured window.", min=0.001)] = 5.0,
-    warm_up: Annotated[float, typer.Option(help="Seconds of load before it.", min=0)] = 0.5,
-    drain: Annotated[float, typer.Option(help="Seconds for late answers after it.", min=0)] = 1.0,
-    timeout: Annotated[float, typer.Option(help="Seconds until a request counts as lost.")] = 30.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    target: str, seconds: float, warm_up: float, drain: float, as_json: bool, **fields: Any
 ) -> None:
     """Load a server, verify every byte, and print what came back."""
     try:
         host, port = _address(target)
-        load = Load(
-            host=host,
-            port=port,
-            connections=connections,
-            depth=depth,
-            session=session,
-            kind=kind.upper(),
-            size=size,
-            argument=argument,
-            framing=framing,
-            length_prefix=length_prefix,
-            rate=rate,
-            arrivals=arrivals,
-            seed=seed,
-            spin=spin,
-            idle=idle,
-            threads=threads,
-            request_timeout_seconds=timeout,
-        )
+        load = AimedLoad(host=host, port=port, **fields | {"kind": fields["kind"].upper()})
     except ValueError as error:
         _stop(f"{error}.", code=2)
     tally = _drive(load, seconds, warm_up, drain)
-    print(json.dumps(tally.to_json()) if as_json else _report(target, load, tally))
+    print(json.dumps(figures_of(tally, load)) if as_json else _report(target, load, tally))
     if not tally.requests:
         _stop(f"{target} answered nothing.", code=1)
 
 
-def _drive(load: Load, seconds: float, warm_up: float, drain: float) -> Tally:
-    # Here, because the file commands need neither, and not numpy with its threads.
-    from clients.engine.driver import Engine
-    from clients.tally import Tally
+OTHERS: Mapping[str, tuple[object, object]] = {
+    "seconds": (Annotated[float, typer.Option(help="The measured window.", min=0.001)], 5.0),
+    "warm_up": (Annotated[float, typer.Option(help="Seconds of load before it.", min=0)], 0.5),
+    "drain": (
+        Annotated[float, typer.Option(help="Seconds for late answers after it.", min=0)],
+        1.0,
+    ),
+    "as_json": (Annotated[bool, typer.Option("--json", help="Print one JSON object.")], False),
+}
+"""The options that are no fields of a load: their types and defaults."""
+
+
+def _command() -> Callable[..., None]:
+    """Return `load_server` with the signature that typer reads: every field of a load an option."""
+    hints = get_type_hints(Load)
+    target = Annotated[str, typer.Argument(metavar="HOST:PORT", help="The server.")]
+    options = {
+        **{
+            each.name: (Annotated[hints[each.name], _option(each)], each.default)
+            for each in dataclasses.fields(Load)
+        },
+        **OTHERS,
+    }
+    named = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter("target", named, annotation=target),
+        *(
+            inspect.Parameter(name, named, default=default, annotation=annotation)
+            for name, (annotation, default) in options.items()
+        ),
+    ]
+
+    @functools.wraps(load_server)
+    def command(**values: Any) -> None:
+        load_server(**values)
+
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    return command
+
+
+def _option(field: dataclasses.Field[Any]) -> Any:
+    """Return the command line's option for a field of a load."""
+    words = field.metadata["words"]
+    if field.name == "kind":
+        words += f"{', '.join(REQUEST_KINDS)}."
+    name = field.metadata["option"] or f"--{field.name.replace('_', '-')}"
+    return typer.Option(name, help=words)
+
+
+def _drive(load: AimedLoad, seconds: float, warm_up: float, drain: float) -> Tally:
+    from clients.engine.driver import Engine  # the file commands need none, and no numpy
 
     engine = Engine(load)
     try:
@@ -134,21 +134,50 @@ def _address(target: str) -> tuple[str, int]:
         raise ValueError(f"no IPv4 address for {host!r}: {reason}") from error
 
 
+def figures_of(tally: Tally, load: Load) -> dict[str, Any]:
+    """Return the figures under the names that users of `python -m clients --json` rely on."""
+    from reports.histogram import Histogram, summarize  # with numpy, as above
+
+    latency = summarize(tally.answered, tally.unanswered)
+    open_loop = {
+        "rate": load.rate,
+        "response_ns": latency,
+        "service_ns": summarize(tally.services, Histogram()),
+        "send_lag_ns": summarize(tally.send_lags, Histogram()),
+    }
+    return {
+        "requests": tally.requests,
+        "seconds": tally.seconds,
+        "throughput": tally.throughput,
+        "errors": dict(tally.errors),
+        "latency_ns": latency,
+        **(open_loop if load.rate else {}),
+        "connect_ns": summarize(tally.connecting, Histogram()),
+        "connect_retries": tally.connect_retries,
+        "connections": {
+            "offered": len(tally.requests_per_connection),
+            "served": tally.served,
+            "jain": tally.jain(),
+        },
+        "generator_cpu_seconds": tally.generator_cpu_seconds,
+    }
+
+
 def _report(target: str, load: Load, tally: Tally) -> str:
-    figures = tally.to_json()
+    figures = figures_of(tally, load)
     cpu = tally.generator_cpu_seconds
     cores = cpu / tally.seconds
     request = load.kind if load.framing == "frames" else load.framing
-    errors = [f"{count:,} {kind}" for kind, count in tally.errors.items() if count]
+    errors = [f"{count:,} {kind}" for kind, count in tally.troubles.items()]
     generator = [f"{cores:.2f} cores"]
     if tally.requests:
         generator.append(f"{cpu / tally.requests * 1e6:.1f} us per request")
     if load.spin:
         generator.append("spinning")
-    elif cores > LIMITING_SHARE * load.threads:
+    elif cores > LIMITING_SHARE * load.engine_threads:
         generator.append("it may have been the limit")
     lines = {
-        "load": f"{target}, {load.connections} x {load.depth} {request} of {load.size:,} B,"
+        "load": f"{target}, {load.connections} x {load.depth} {request} of {load.size_bytes:,} B,"
         f" {tally.seconds:g} s" + (f", {load.rate:g}/s due, {load.arrivals}" if load.rate else ""),
         "throughput": f"{tally.throughput:,.0f} requests/s",
         **(
@@ -191,7 +220,7 @@ def main() -> None:
 
         files.app(prog_name="python -m clients")
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(epilog=EXAMPLES)(load_server)
+    app.command(epilog=EXAMPLES)(_command())
     app()
 
 

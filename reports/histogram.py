@@ -36,6 +36,14 @@ def slot_of(value_ns: int) -> int:
 
 
 @lru_cache(maxsize=1)
+def _zeros() -> npt.NDArray[np.int64]:
+    """Return the counts that all empty histograms share, and that nobody can write to."""
+    zeros = np.zeros(SLOTS, np.int64)
+    zeros.flags.writeable = False
+    return zeros
+
+
+@lru_cache(maxsize=1)
 def _edges() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the lowest and the highest value in ns that each slot counts, shape (SLOTS,) each."""
     slots = np.arange(SLOTS, dtype=np.int64)
@@ -66,10 +74,25 @@ def is_supported(percentile: float, count: int) -> bool:
 class Histogram:
     """Counts of durations in nanoseconds; immutable by convention, merged by `merge`."""
 
-    __slots__ = ("counts",)
+    __slots__ = ("_counts", "_text")
 
     def __init__(self, counts: npt.NDArray[np.int64] | None = None) -> None:
-        self.counts = np.zeros(SLOTS, np.int64) if counts is None else counts
+        self._counts = counts
+        self._text = ""  # what it is to be decoded from, once somebody asks
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """The count of each slot, shape (SLOTS,); ValueError when stored text is no histogram."""
+        if self._counts is None:
+            self._counts = Histogram.decode(self._text).counts if self._text else _zeros()
+        return self._counts
+
+    @classmethod
+    def encoded(cls, text: str) -> Histogram:
+        """Return what `encode` wrote, decoded when it is first used; no text is none recorded."""
+        histogram = cls()
+        histogram._text = text
+        return histogram
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[Sequence[int]]) -> Histogram:
@@ -135,6 +158,8 @@ class Histogram:
 
     def encode(self) -> str:
         """Return HdrHistogram's V2 compressed form in base64."""
+        if self._text:
+            return self._text
         histogram = _blank()
         for slot in np.flatnonzero(self.counts):
             histogram.record_value(int(_edges()[0][slot]), int(self.counts[slot]))

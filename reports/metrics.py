@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from reports import units
 from reports.histogram import Histogram, summarize
+from reports.load import Load
 from reports.record import Sample
 
 MIB = 2**20
@@ -22,48 +23,20 @@ STEAL_SHARE = 0.01
 """Of all CPUs: above either a trial is marked as disturbed. It is kept, shown and counted."""
 
 
-def decoded(text: str) -> Histogram:
-    """Return a stored histogram; a field that a failed trial never reached is an empty one."""
-    return Histogram.decode(text) if text else Histogram()
-
-
 @dataclass(frozen=True)
 class Trial:
-    """A stored sample, and its histograms as soon as somebody asks for them."""
+    """A stored sample, and what its histograms say as soon as somebody asks for it."""
 
     sample: Sample
     _summaries: dict[str, dict[str, float | bool | None]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
-    @cached_property
-    def answered(self) -> Histogram:
-        """Latencies of the requests that were answered."""
-        return decoded(self.sample.answered)
-
-    @cached_property
-    def unanswered(self) -> Histogram:
-        """Ages of the requests that never were."""
-        return decoded(self.sample.unanswered)
-
-    @cached_property
-    def services(self) -> Histogram:
-        """Open loop: the answered requests, since they were sent."""
-        return decoded(self.sample.services)
-
-    @cached_property
-    def send_lags(self) -> Histogram:
-        """Open loop: from the due time to the send."""
-        return decoded(self.sample.send_lags)
-
-    @cached_property
-    def connecting(self) -> Histogram:
-        """How long connections took to open."""
-        return decoded(self.sample.connecting)
-
     def histograms(self, source: str) -> tuple[Histogram, Histogram]:
         """Return what was completed and what never was, of the durations called `source`."""
-        return getattr(self, source), self.unanswered if source == "answered" else Histogram()
+        tally = self.sample.tally
+        never = tally.unanswered if source == "answered" else Histogram()
+        return getattr(tally, source), never
 
     @cached_property
     def latencies(self) -> dict[str, float | bool | None]:
@@ -86,7 +59,7 @@ class Trial:
     @property
     def served(self) -> int:
         """How many connections had an answer within the window."""
-        return sum(count > 0 for count in self.sample.requests_per_connection)
+        return self.sample.tally.served
 
 
 class Metric(NamedTuple):
@@ -104,7 +77,7 @@ class Metric(NamedTuple):
 
 def _per_request(total: Callable[[Sample], float]) -> Callable[[Trial], float | None]:
     return lambda trial: (
-        total(trial.sample) / trial.sample.requests if trial.sample.requests else None
+        total(trial.sample) / trial.sample.tally.requests if trial.sample.tally.requests else None
     )
 
 
@@ -117,22 +90,18 @@ def _latency(key: str, title: str, source: str = "answered", name: str = "latenc
 
 
 def _throughput(trial: Trial) -> float | None:
-    return trial.sample.requests / trial.sample.seconds if trial.sample.seconds else None
+    return trial.sample.tally.throughput if trial.sample.tally.seconds else None
 
 
 def _generator_share(trial: Trial) -> float | None:
     sample = trial.sample
-    return sample.generator_cpu_seconds / sample.seconds if sample.seconds else None
+    return (
+        sample.tally.generator_cpu_seconds / sample.tally.seconds if sample.tally.seconds else None
+    )
 
 
-def jain(trial: Trial) -> float | None:
-    """Return Jain's fairness index over all connections offered; None without any answer.
-
-    (sum x)^2 / (n * sum x^2), Jain, Chiu and Hawe 1984, DEC-TR-301.
-    """
-    counts = trial.sample.requests_per_connection
-    squares = sum(count * count for count in counts)
-    return sum(counts) ** 2 / (len(counts) * squares) if squares else None
+def _jain(trial: Trial) -> float | None:
+    return trial.sample.tally.jain() or None
 
 
 THROUGHPUT = Metric(
@@ -146,13 +115,13 @@ CPU = Metric(
     "cpu_us_per_request",
     "CPU per request",
     "us",
-    _per_request(lambda s: (s.server_user_seconds + s.server_system_seconds) * 1e6),
+    _per_request(lambda s: s.server_cpu_seconds * 1e6),
 )
 BANDWIDTH = Metric(
     "throughput_mib_per_s",
     "Throughput",
     "MiB/s",
-    lambda t: (_throughput(t) or 0.0) * t.sample.file_bytes / MIB or None,
+    lambda t: (_throughput(t) or 0.0) * t.sample.load.file_bytes / MIB or None,
     more_is_better=True,
 )
 CPU_PER_MIB = Metric(
@@ -160,10 +129,10 @@ CPU_PER_MIB = Metric(
     "CPU per MiB",
     "ms",
     lambda t: (
-        (t.sample.server_user_seconds + t.sample.server_system_seconds)
+        t.sample.server_cpu_seconds
         * 1e3
-        / (t.sample.requests * t.sample.file_bytes / MIB)
-        if t.sample.requests and t.sample.file_bytes
+        / (t.sample.tally.requests * t.sample.load.file_bytes / MIB)
+        if t.sample.tally.requests and t.sample.load.file_bytes
         else None
     ),
 )
@@ -172,20 +141,22 @@ SERVICE_P99 = _latency("p99", "Service time p99", "services", "service")
 SEND_LAG_P99 = _latency("p99", "Send lag p99", "send_lags", "send_lag")
 CONNECT_P50 = _latency("p50", "Connect time p50", "connecting", "connect")
 CONNECT_MAX = _latency("max", "Connect time max", "connecting", "connect")
-RATE = Metric("rate_per_s", "Rate", "requests/s", lambda t: t.sample.rate or None)
+RATE = Metric("rate_per_s", "Rate", "requests/s", lambda t: t.sample.load.rate or None)
 REFUSED = Metric(
     "refused",
     "Connects refused or timed out",
     "",
-    lambda t: t.sample.errors.get("refused", 0) + t.sample.errors.get("connect_timeout", 0),
+    lambda t: (
+        t.sample.tally.errors.get("refused", 0) + t.sample.tally.errors.get("connect_timeout", 0)
+    ),
 )
-RETRIES = Metric("connect_retries", "SYNs sent again", "", lambda t: t.sample.connect_retries)
-JAIN = Metric("jain", "Jain's fairness index", "", jain, units.ratio, more_is_better=True)
+RETRIES = Metric("connect_retries", "SYNs sent again", "", lambda t: t.sample.tally.connect_retries)
+JAIN = Metric("jain", "Jain's fairness index", "", _jain, units.ratio, more_is_better=True)
 UNSERVED = Metric(
     "unserved",
     "Connections never served",
     "",
-    lambda t: t.sample.connections - t.served,
+    lambda t: t.sample.load.connections - t.sample.tally.served,
     units.whole,
 )
 PROCESSES = Metric("processes", "Processes", "", lambda t: t.sample.processes)
@@ -195,9 +166,7 @@ SERVER_CORES = Metric(
     "Server CPU",
     "cores",
     lambda t: (
-        (t.sample.server_user_seconds + t.sample.server_system_seconds) / t.sample.seconds
-        if t.sample.seconds
-        else None
+        t.sample.server_cpu_seconds / t.sample.tally.seconds if t.sample.tally.seconds else None
     ),
 )
 GENERATOR = Metric(
@@ -214,7 +183,7 @@ PSS_PER_CONNECTION = Metric(
     lambda t: (
         (t.sample.pss_loaded_bytes - t.sample.pss_idle_bytes)
         / KIB
-        / (t.sample.connections + t.sample.idle_connections)
+        / (t.sample.load.connections + t.sample.load.idle_connections)
     ),
 )
 
@@ -299,14 +268,16 @@ _HEADLINES_OF: Mapping[str, Sequence[Metric]] = {
 """The same, for loads that have a field of their own: open loops, idle connections, bursts."""
 
 
-def headlines(load: Sample) -> Sequence[Metric]:
-    """Return what to compare first under a load."""
-    return next((row for name, row in _HEADLINES_OF.items() if getattr(load, name)), HEADLINES)
+def headlines(asked: Sample) -> Sequence[Metric]:
+    """Return what to compare first under the load of a trial."""
+    has = {"rate": asked.load.rate, "idle_connections": asked.load.idle_connections}
+    has["backlog"] = asked.backlog
+    return next((row for name, row in _HEADLINES_OF.items() if has[name]), HEADLINES)
 
 
 _OF_FILES = {THROUGHPUT.name: BANDWIDTH, CPU.name: CPU_PER_MIB}
 
 
-def suited(metric: Metric, load: Sample) -> Metric:
+def suited(metric: Metric, load: Load) -> Metric:
     """Return the figure itself, or what says the same about files: by the MiB, not the request."""
     return _OF_FILES.get(metric.name, metric) if load.file_bytes else metric

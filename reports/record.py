@@ -2,65 +2,31 @@
 
 A record says everything that is needed to read it: units are in the names, and every line
 carries its schema number and its run. Figures that follow from others (CPU per request, a
-percentile) are not stored but derived, in `reports.store`, from what is.
-
-Schema history
-    1  (2026-11)  the first.
+percentile) are not stored but derived, in `reports.metrics`, from what is. How records become JSON
+and come back, also those of earlier schemas, is `reports.schema`'s.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self, get_origin, get_type_hints
+from typing import Any, ClassVar
 
-SCHEMA = 1
+from reports.key import CellKey
+from reports.load import Load
+from reports.schema import Record, RecordError, Values
+from reports.tally import Tally
 
-
-class RecordError(ValueError):
-    """A stored record that this version cannot read; the message says why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """What every line of a run's file has in common."""
-
-    schema: int = SCHEMA
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record as JSON-ready values, labelled with its type."""
-        return {"type": type(self).__name__.lower(), **dataclasses.asdict(self)}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Build the record from `to_json`'s values; RecordError when they do not make one."""
-        if values.get("schema") != SCHEMA:
-            raise RecordError(f"schema {values.get('schema')!r}, this version reads {SCHEMA}")
-        try:
-            record = cls(**{name: value for name, value in values.items() if name != "type"})
-        except TypeError as error:
-            raise RecordError(str(error)) from error
-        for name, hint in get_type_hints(cls).items():
-            value = getattr(record, name)
-            if not isinstance(value, _ACCEPTED[get_origin(hint) or hint]):
-                raise RecordError(f"{name} is {value!r}, which is no {hint.__name__}")
-        return record
-
-
-_ACCEPTED: Mapping[type, type | tuple[type, ...]] = {
-    str: str,
-    int: int,
-    float: (int, float),
-    list: list,
-    dict: dict,
-}
-"""The types that fields have, and what JSON may give for each: 2.0 may come back as 2."""
+__all__ = ["Record", "RecordError", "Run", "Sample"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Record):
-    """The first line: what was asked for, and the machine it ran on."""
+    """The first line: what was asked for, and the machine it ran on.
+
+    Schema history
+        1  (2026-11)  the first.
+    """
 
     id: str
     started: str  # UTC, ISO 8601
@@ -78,56 +44,72 @@ class Run(Record):
     options: dict[str, Any] = field(default_factory=dict)  # what else the user or the run chose
 
 
+def _sample_of_schema_1(old: Values) -> Values:
+    """Sort the flat fields of a sample of schema 1 into its cell, its load and its tally.
+
+    It did not keep the seed, which was the block's number, nor how connections were opened, which
+    reads as a load's defaults.
+    """
+    values = dict(old)
+    values.pop("file_bytes", None)  # it follows from the load
+    values["cell"] = {name: values.pop(name) for name in ("scenario", "level", "model")}
+    required = ("connections", "depth", "session", "kind", "size_bytes", "argument")
+    load = {name: values.pop(name) for name in required}
+    load |= {
+        name: values.pop(name)
+        for name in ("rate", "arrivals", "spin", "idle_connections")
+        if name in values
+    }
+    load["arrivals"] = load.get("arrivals") or "uniform"  # of a closed loop it was not said
+    load["spin"] = bool(load.get("spin"))
+    values["load"] = load | {"seed": values["block"]}
+    values["tally"] = {name: values.pop(name) for name in _TALLY_OF_SCHEMA_1 if name in values}
+    return values
+
+
+_TALLY_OF_SCHEMA_1 = (
+    "seconds", "requests", "errors", "answered", "unanswered", "connecting",
+    "requests_per_connection", "interval_seconds", "interval_requests", "interval_latencies",
+    "services", "send_lags", "connect_retries", "idle_served", "generator_cpu_seconds",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample(Record):
     """One trial of one cell: a fresh server process under one load.
 
     A failed trial has a `failure`, and keeps whatever figures it had reached by then.
+
+    Schema history
+        1  (2026-11)  the first; all fields in a row.
+        2  (2026-11)  contains a `CellKey`, a `Load` and a `Tally`; says under which interpreter
+                      and on which host its server ran. `file_bytes` follows from the load.
     """
+
+    SCHEMA: ClassVar[int] = 2
+    READERS: ClassVar[Mapping[int, Callable[[Values], Values]]] = {1: _sample_of_schema_1}
 
     # The cell and the trial.
     run: str
-    model: str
-    scenario: str
-    level: str  # the load in words, e.g. "64 connections, 1 KiB"
+    cell: CellKey
     block: int
     started: str  # UTC, ISO 8601
     failure: str = ""  # one sentence, and the server's last words; empty: a good trial
+    stopped: str = ""  # why a model could not go on at this level, or was not let; one sentence
 
-    # The load.
-    connections: int
-    depth: int  # requests outstanding on each connection
-    session: int  # requests in a connection's life; 0: it lives for the run
-    kind: str  # of the requests: ECHO, COMPUTE, ...
-    size_bytes: int  # of the payload
-    argument: int  # rounds of COMPUTE, microseconds of WAIT; else 0
+    # What was asked, and of whom.
+    load: Load
     workers: int  # of a pool; 0: the model has none
+    backlog: int = 0  # of connections that may wait to be accepted; 0: the server's own
     placement: str  # split, same or free
     server_cpus: list[int]
     client_cpus: list[int]
-    rate: float = 0.0  # requests due per second; 0: a closed loop
-    arrivals: str = ""  # of an open loop: uniform or poisson
-    spin: int = 0  # 1: the generator never slept in the window, so its CPU is all of its core
-    idle_connections: int = 0  # further ones, each with one request before the window
-    backlog: int = 0  # of connections that may wait to be accepted; 0: the server's own
-    file_bytes: int = 0  # of a transfer
+    host: str = ""  # where the server ran; empty: where the conductor did
+    # What the server said it runs under: implementation, python, gil, jit; empty: the conductor's.
+    server: dict[str, Any] = field(default_factory=dict)
 
     # What came back (docs/method.md, "What counts").
-    seconds: float = 0.0  # the measured window, t1 - t0
-    requests: int = 0  # answers that arrived in the window
-    errors: dict[str, int] = field(default_factory=dict)  # by kind, over the whole trial
-    answered: str = ""  # latencies of requests sent in the window, HdrHistogram V2 base64, ns
-    unanswered: str = ""  # ages of those never answered, the same form
-    connecting: str = ""  # connect times, the same form
-    requests_per_connection: list[int] = field(default_factory=list)  # in the window
-    interval_seconds: float = 0.0  # the step of the time axis
-    interval_requests: list[int] = field(default_factory=list)  # answers that arrived in each
-    interval_latencies: list[str] = field(default_factory=list)  # by arrival, as `answered`
-    services: str = ""  # open loop: `answered`, counted from the send and not from the due time
-    send_lags: str = ""  # open loop: from the due time to the send
-    connect_retries: int = 0  # SYNs that the kernel had to send again
-    idle_served: int = 0  # idle connections that were answered and are still open
-    stopped: str = ""  # why a model could not go on at this level, or was not let; one sentence
+    tally: Tally = field(default_factory=Tally)
     # Of the null server under the same load in the same block; 0: not measured.
     ceiling_requests_per_second: float = 0.0
 
@@ -146,10 +128,21 @@ class Sample(Record):
     descriptors: int = 0
 
     # The rest of the machine over the window.
-    generator_cpu_seconds: float = 0.0
     foreign_cpu_share: float = 0.0  # of all CPUs: neither server nor generator
     steal_share: float = 0.0  # of all CPUs: taken by the hypervisor
 
     # From the start of the process.
     ready_seconds: float = 0.0  # to its ready line
     first_answer_seconds: float = 0.0  # to the first answered request
+
+    @property
+    def server_cpu_seconds(self) -> float:
+        """CPU of the server's process tree over the window."""
+        return self.server_user_seconds + self.server_system_seconds
+
+    def has_gil(self, run: Run) -> bool:
+        """Whether a process of the server ran Python on one core at a time.
+
+        An older server does not say under which interpreter it runs; it was the conductor's.
+        """
+        return bool(self.server.get("gil", run.machine.get("gil", True)))

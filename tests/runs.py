@@ -8,15 +8,19 @@ whose connections were reset, and latencies that unanswered requests bound from 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
 from clients.load import ERROR_KINDS
 from reports.histogram import Histogram, slot_of
+from reports.key import CellKey
+from reports.load import Load
 from reports.record import Run, Sample
+from reports.tally import Tally
 
 MACHINE = {
     "cpu": "AMD EPYC 7B13",
@@ -145,34 +149,36 @@ def make_sample(
     fair = rng.multinomial(requests, np.full(load.connections, 1 / load.connections))
     return Sample(
         run="20261123-183000-standard",
-        model=model,
-        scenario=scenario,
-        level=load.level,
+        cell=CellKey(scenario, load.level, model),
         block=block,
         started="2026-11-23T18:30:10+00:00",
-        connections=load.connections,
-        depth=1,
-        session=load.session,
-        kind=load.kind,
-        size_bytes=load.size_bytes,
-        argument=load.argument,
+        load=Load(
+            connections=load.connections,
+            session=load.session,
+            kind=load.kind,
+            size_bytes=load.size_bytes,
+            argument=load.argument,
+            seed=block,
+        ),
         workers=traits.workers,
         placement=load.placement,
         server_cpus=[0],
         client_cpus=[1],
-        seconds=WINDOW_SECONDS,
-        requests=requests,
-        errors=dict.fromkeys(ERROR_KINDS, 0),
-        answered=histogram.encode(),
-        unanswered=Histogram().encode(),
-        connecting=spread_out(60_000, 0.3, load.connections).encode(),
-        requests_per_connection=fair.tolist(),
-        interval_seconds=INTERVAL_SECONDS,
-        interval_requests=in_steps,
-        interval_latencies=[
-            spread_out(median_ns * rng.normal(1, 0.05), traits.sigma, count).encode()
-            for count in in_steps
-        ],
+        tally=Tally(
+            seconds=WINDOW_SECONDS,
+            requests=requests,
+            errors=dict.fromkeys(ERROR_KINDS, 0),
+            answered=histogram,
+            connecting=spread_out(60_000, 0.3, load.connections),
+            requests_per_connection=fair.tolist(),
+            interval_seconds=INTERVAL_SECONDS,
+            interval_requests=in_steps,
+            interval_latencies=[
+                spread_out(median_ns * rng.normal(1, 0.05), traits.sigma, count)
+                for count in in_steps
+            ],
+            generator_cpu_seconds=0.55 * WINDOW_SECONDS,
+        ),
         server_user_seconds=cpu_seconds * 0.45,
         server_system_seconds=cpu_seconds * 0.55,
         voluntary_switches=requests // 2,
@@ -183,38 +189,55 @@ def make_sample(
         processes=1,
         threads=load.connections + 1,
         descriptors=load.connections + 6,
-        generator_cpu_seconds=0.55 * WINDOW_SECONDS,
         ready_seconds=0.06,
         first_answer_seconds=0.061,
     )
 
 
+def changed(sample: Sample, **changes: Any) -> Sample:
+    """Return the sample with fields of its own, of its cell, its load or its tally changed."""
+    whole: dict[str, Any] = {"cell": sample.cell, "load": sample.load, "tally": sample.tally}
+    for name, value in changes.items():
+        owner = next((each for each in whole if name in names_of(whole[each])), None)
+        if owner == "cell":
+            whole["cell"] = whole["cell"]._replace(**{name: value})
+        elif owner:
+            whole[owner] = replace(whole[owner], **{name: value})
+    own = {name: value for name, value in changes.items() if name in names_of(sample)}
+    return replace(sample, **whole | own)
+
+
+def names_of(value: Any) -> set[str]:
+    """Return the names of the fields of a dataclass or a named tuple."""
+    return set(getattr(value, "_fields", ())) or {each.name for each in fields(value)}
+
+
 def starved(sample: Sample) -> Sample:
     """Return the trial as a server would give it that serves a single connection to its end."""
-    others = sample.connections - 1
-    return replace(
+    others = sample.load.connections - 1
+    return changed(
         sample,
-        unanswered=Histogram.of([int(1.75e9)] * others).encode(),
-        errors={**sample.errors, "unfinished": others},
-        requests_per_connection=[sample.requests] + [0] * others,
+        unanswered=Histogram.of([int(1.75e9)] * others),
+        errors={**sample.tally.errors, "unfinished": others},
+        requests_per_connection=[sample.tally.requests] + [0] * others,
     )
 
 
 def with_resets(sample: Sample, count: int) -> Sample:
     """Return the trial with `count` connections reset."""
-    return replace(sample, errors={**sample.errors, "reset": count})
+    return changed(sample, errors={**sample.tally.errors, "reset": count})
 
 
 def failed(sample: Sample, failure: str) -> Sample:
     """Return the trial as it is stored when the server never answered."""
-    return replace(
+    return changed(
         sample,
         failure=failure,
         seconds=0.0,
         requests=0,
-        answered="",
-        unanswered="",
-        connecting="",
+        answered=Histogram(),
+        unanswered=Histogram(),
+        connecting=Histogram(),
         requests_per_connection=[],
         interval_requests=[],
         interval_latencies=[],
@@ -226,7 +249,7 @@ def failed(sample: Sample, failure: str) -> Sample:
 
 
 def _troubled(sample: Sample) -> Sample:
-    match sample.scenario, sample.model, sample.block:
+    match sample.cell.scenario, sample.cell.model, sample.block:
         case "echo" | "wait" | "bulk" | "compute", "serial", _:
             return starved(sample)
         case "churn", "socketserver", 1 | 3:
@@ -262,24 +285,24 @@ def at_rate(
     cpu_us: float = 0.0,
 ) -> Sample:
     """Return the trial as an open loop: flat up to its capacity, unanswered requests beyond."""
-    load, cpu_us = rate / capacity, cpu_us or MODELS[sample.model].cpu_us
+    load, cpu_us = rate / capacity, cpu_us or MODELS[sample.cell.model].cpu_us
     wait_ns = 200_000 * (1 + min(load, 0.999) ** 4 / (1 - min(load, 0.97)))
     requests = int(min(rate, capacity) * WINDOW_SECONDS)
     late = int(max(0.0, rate - capacity) * WINDOW_SECONDS)
     response_ns = wait_ns + max(0.0, load - 1) * WINDOW_SECONDS * 1e9
-    return replace(
+    return changed(
         sample,
         scenario=scenario,
         level=level,
         rate=rate,
         arrivals="uniform",
-        spin=1,
+        spin=True,
         requests=requests,
-        errors={**sample.errors, "unfinished": late},
-        answered=spread_out(response_ns, 0.3, requests).encode(),
-        services=spread_out(200_000, 0.3, requests).encode(),
-        send_lags=spread_out(400, 0.3, requests).encode(),
-        unanswered=Histogram.of([int(2 * response_ns)] * late).encode(),
+        errors={**sample.tally.errors, "unfinished": late},
+        answered=spread_out(response_ns, 0.3, requests),
+        services=spread_out(200_000, 0.3, requests),
+        send_lags=spread_out(400, 0.3, requests),
+        unanswered=Histogram.of([int(2 * response_ns)] * late),
         server_user_seconds=cpu_us * 0.45e-6 * requests,
         server_system_seconds=cpu_us * 0.55e-6 * requests,
         generator_cpu_seconds=WINDOW_SECONDS,
@@ -321,7 +344,7 @@ def studies_run(blocks: int) -> tuple[Run, tuple[Sample, ...]]:
 def _idle(model: str, block: int, idle: int) -> Sample:
     base = make_sample("churn", model, block)
     per_connection = {"process": 700_000, "thread": 60_000}.get(model, 3_000)
-    sample = replace(
+    sample = changed(
         base,
         scenario="connections",
         level=f"16 connections, 64 B, {idle:,} idle",
@@ -333,12 +356,12 @@ def _idle(model: str, block: int, idle: int) -> Sample:
         processes=idle + 17 if model == "process" else 1,
     )
     if model == "serial":
-        return replace(
+        return changed(
             starved(sample), idle_served=0, stopped="0 of 10 idle connections were served"
         )
     if model in {"thread", "process"} and idle == 10_000:
         untried = failed(sample, "")
-        return replace(
+        return changed(
             untried, stopped="stopped at 1,000 idle connections: 10,000 would take 6.5 GiB"
         )
     return sample
@@ -347,14 +370,14 @@ def _idle(model: str, block: int, idle: int) -> Sample:
 def _burst(model: str, block: int, backlog: int) -> Sample:
     base = make_sample("churn", model, block)
     refused = 200 if backlog == 5 else 0
-    return replace(
+    return changed(
         base,
         scenario="backlog",
         level=f"256 connections, 64 B, backlog {backlog:,}",
         connections=256,
         session=0,
         backlog=backlog,
-        connecting=spread_out(1.1e9 if refused else 2e6, 0.2, 256).encode(),
+        connecting=spread_out(1.1e9 if refused else 2e6, 0.2, 256),
         connect_retries=refused,
-        requests_per_connection=[base.requests // 256] * 256,
+        requests_per_connection=[base.tally.requests // 256] * 256,
     )

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from bench.measure import meter
-from reports.record import SCHEMA
+from reports.record import Sample
 from reports.store import Store
 from servers.catalog import MODELS
 from tests.commands import bench_in_process
@@ -66,7 +66,7 @@ def test_a_run_stores_its_trials_and_writes_the_report(results: Path) -> None:
     folder = Store(results).open()
     record, samples = folder.read()
     assert (record.models, record.scenarios, record.blocks) == (["thread", "asyncio"], ["echo"], 1)
-    assert sorted(sample.model for sample in samples) == ["asyncio", "thread"]
+    assert sorted(sample.cell.model for sample in samples) == ["asyncio", "thread"]
     assert (folder.path / "report.html").is_file()
     assert (folder.path / "summary.csv").is_file()
     assert (results.parent / "latest").resolve() == folder.path.resolve()
@@ -167,7 +167,7 @@ def test_a_rate_follows_from_capacities_that_the_run_measures_first(tmp_path: Pa
     record, samples = Store(tmp_path / "runs").open().read()
     measured = {row["model"]: row["requests_per_second"] for row in record.options["capacities"]}
     assert measured["serial"] == 0
-    rates = sorted(sample.rate for sample in samples)
+    rates = sorted(sample.load.rate for sample in samples)
     assert rates == [float(f"{share * measured['coroutine']:.2g}") for share in (0.25, 0.5)]
 
 
@@ -275,7 +275,7 @@ def test_the_experiments_join_the_newest_run(results: Path) -> None:
     starts = [row for row in rows if "first_answer" in row["name"]]
     assert {row["stats"]["rounds"] for row in starts} == {5}
     assert all(row["stats"]["rounds"] >= 30 for row in rows if row not in starts)
-    labels = {"run": folder.path.name, "schema": SCHEMA}
+    labels = {"run": folder.path.name, "schema": Sample.SCHEMA}
     assert all(row["extra_info"] == {**labels, "model": row["param"]} for row in rows)
     assert "cpu" in figures["machine_info"]
     assert "node" not in figures["machine_info"]

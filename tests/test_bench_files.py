@@ -17,22 +17,22 @@ from servers.catalog import find
 
 
 def test_a_get_finds_its_file_a_put_an_empty_folder_and_both_are_gone_afterwards() -> None:
-    with root_of(FILES["file-get"]) as full, root_of(FILES["file-put"]) as empty:
+    with root_of(FILES["file-get"].load) as full, root_of(FILES["file-put"].load) as empty:
         (file,) = Path(full).iterdir()
-        assert file.stat().st_size == FILES["file-get"].file_bytes == 2**20
+        assert file.stat().st_size == FILES["file-get"].load.file_bytes == 2**20
         assert list(Path(empty).iterdir()) == []
     assert not Path(full).exists()
     assert not Path(empty).exists()
 
 
 def test_the_folder_is_gone_after_an_interrupt_too() -> None:
-    with pytest.raises(KeyboardInterrupt), root_of(FILES["file-put"]) as folder:
+    with pytest.raises(KeyboardInterrupt), root_of(FILES["file-put"].load) as folder:
         raise KeyboardInterrupt
     assert not Path(folder).exists()
 
 
 def test_requests_that_are_not_about_files_get_no_folder() -> None:
-    with root_of(SCENARIOS["echo"]) as folder:
+    with root_of(SCENARIOS["echo"].load) as folder:
         assert folder == ""
     assert "--root" not in command(find("thread"), 0)
 
@@ -43,6 +43,6 @@ def test_a_trial_moves_files_and_says_how_large_they_were(name: str) -> None:
     trial = Trial(cells([find("thread")], [FILES[name]])[0], block=1)
     sample = measure(trial, profile, "run", allowed_cpus())
     assert sample.failure == ""
-    assert sum(sample.errors.values()) == 0
-    assert sample.requests > 0
-    assert sample.file_bytes == 2**20
+    assert not sample.tally.troubles
+    assert sample.tally.requests > 0
+    assert sample.load.file_bytes == 2**20

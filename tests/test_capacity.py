@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -20,7 +19,7 @@ from bench.plan.scenarios import SCENARIOS
 from reports.histogram import Histogram
 from reports.record import Sample
 from servers.catalog import find
-from tests.runs import make_sample
+from tests.runs import changed, make_sample
 
 
 def hunt(kept: Callable[[float], bool], start: float = 1_000.0, floor: float = 10.0) -> Found:
@@ -95,12 +94,12 @@ def test_what_is_no_promise_is_refused(text: str) -> None:
 
 def trial_at(latency_ns: int, requests: int = 3_000) -> Sample:
     sample = make_sample("echo", "thread")
-    return replace(
+    return changed(
         sample,
         rate=5_000.0,
         seconds=0.6,
         requests=requests,
-        answered=Histogram.of([latency_ns] * requests).encode(),
+        answered=Histogram.of([latency_ns] * requests),
     )
 
 
@@ -110,12 +109,12 @@ def test_a_promise_is_kept_or_broken_by_the_percentile_the_rate_and_what_is_unfi
     assert promise.broken_by(trial_at(21_000_000)) == "p99 21 ms"
     assert promise.broken_by(trial_at(1_000_000, requests=2_900)) == "4,833/s answered"
     late = trial_at(1_000_000)
-    assert promise.broken_by(replace(late, errors={"unfinished": 3})) == "3 unfinished"
-    assert promise.broken_by(replace(late, failure="it died\nwith a word")) == "it died"
+    assert promise.broken_by(changed(late, errors={"unfinished": 3})) == "3 unfinished"
+    assert promise.broken_by(changed(late, failure="it died\nwith a word")) == "it died"
 
 
 def test_a_percentile_that_so_few_requests_cannot_tell_keeps_no_promise() -> None:
-    few = replace(trial_at(1_000_000, requests=600), rate=1_000.0)
+    few = changed(trial_at(1_000_000, requests=600), rate=1_000.0)
     assert "too few requests" in Promise.parse("p99=20ms").broken_by(few)
 
 
@@ -127,12 +126,12 @@ def test_models_take_turns_and_a_model_that_starves_connections_keeps_nothing(
 
     def measure(trial: object, *_: object) -> Sample:
         cell = trial.cell  # type: ignore[attr-defined]
-        rate = cell.scenario.rate
+        rate = cell.scenario.load.rate
         turns.append((cell.model.name, rate))
-        sample = replace(trial_at(1_000_000 if rate <= 2_000 else 90_000_000), rate=rate or 1.0)
+        sample = changed(trial_at(1_000_000 if rate <= 2_000 else 90_000_000), rate=rate or 1.0)
         if cell.model.name == "serial":
-            sample = replace(sample, errors={"unfinished": 63})
-        return replace(sample, requests=round((rate or 2_500) * sample.seconds))
+            sample = changed(sample, errors={"unfinished": 63})
+        return changed(sample, requests=round((rate or 2_500) * sample.tally.seconds))
 
     monkeypatch.setattr("bench.capacity.climb.measure", measure)
     monkeypatch.setattr("bench.run.conduct.measure", measure)

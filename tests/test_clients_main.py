@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clients.engine.generator import Generator, GeneratorError
-from clients.load import ERROR_KINDS, Load
+from clients.load import ERROR_KINDS, AimedLoad
 from tests import scripted
 from tests.commands import clients_in_process
 
@@ -116,7 +116,7 @@ def test_running_out_of_descriptors_counts_under_its_own_name() -> None:
 def test_the_generator_is_pinned_and_gives_a_tally() -> None:
     cpu = min(os.sched_getaffinity(0))
     with scripted.scripted_server(scripted.echo) as port, Generator([cpu]) as generator:
-        generator.open(Load(port=port, connections=2))
+        generator.open(AimedLoad(port=port, connections=2))
         assert os.sched_getaffinity(generator.pid) == {cpu}
         generator.warm_up(0.05)
         generator.measure(0.1, 0.05)
@@ -131,23 +131,23 @@ def test_a_generator_that_dies_is_an_error_that_says_so() -> None:
     with Generator(os.sched_getaffinity(0)) as generator:
         os.kill(generator.pid, signal.SIGKILL)
         with pytest.raises(GeneratorError, match="ended"):
-            generator.open(Load(port=1, connections=1))
+            generator.open(AimedLoad(port=1, connections=1))
 
 
 def test_a_phase_before_open_is_an_error_and_the_generator_lives() -> None:
     with Generator(os.sched_getaffinity(0)) as generator:
         with pytest.raises(GeneratorError, match="no phase 'measure'"):
             generator.measure(0.1, 0.1)
-        generator.open(Load(port=1, connections=1))
+        generator.open(AimedLoad(port=1, connections=1))
 
 
 def test_a_generator_ends_with_the_process_that_started_it() -> None:
     script = (
         "import os, time\n"
         "from clients.engine.generator import Generator\n"
-        "from clients.load import Load\n"
+        "from clients.load import AimedLoad\n"
         "with Generator(os.sched_getaffinity(0)) as generator:\n"
-        "    generator.open(Load(port=1, connections=1))\n"
+        "    generator.open(AimedLoad(port=1, connections=1))\n"
         "    print(generator.pid, flush=True)\n"
         "    generator.measure(60.0, 1.0)\n"
     )

@@ -6,7 +6,6 @@ import json
 import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -250,9 +249,9 @@ def trials() -> tuple[Sample, ...]:
 def made(faster: float = 1.0) -> tuple[Run, list[Sample]]:
     """Return a run whose models answer so many times as much, at the same CPU per request."""
     samples = [
-        replace(
+        runs.changed(
             sample,
-            requests=int(sample.requests * faster),
+            requests=int(sample.tally.requests * faster),
             server_user_seconds=sample.server_user_seconds * faster,
             server_system_seconds=sample.server_system_seconds * faster,
         )
@@ -287,7 +286,7 @@ def test_a_trial_that_went_wrong_only_in_b_makes_the_comparison_invalid(trouble:
     b[2] = {
         "failed": runs.failed(b[2], "the server died"),
         "reset": runs.with_resets(b[2], 3),
-        "silent": replace(b[2], requests=0),
+        "silent": runs.changed(b[2], requests=0),
     }[trouble]
     one, other = ours(a), ours(b)
     assert list(other.troubles) == ["thread/echo"]

@@ -20,20 +20,22 @@ from clients.engine import _engine
 from clients.engine.driver import MAX_INTERVALS, Driver, Engine
 from clients.engine.exchange import Exchange, file_content, file_name
 from clients.engine.reference import Reference
-from clients.load import ERROR_KINDS, Load
+from clients.load import ERROR_KINDS, AimedLoad
 from clients.pacing import due_times
-from clients.tally import Tally
 from reports import histogram
+from reports.histogram import summarize
+from reports.tally import Tally
 from servers import protocol
 from tests import scripted
 
-DRIVERS: list[Callable[[Load], Driver]] = [Engine, Reference]
+MakeDriver = Callable[[AimedLoad], Driver]
+DRIVERS: list[MakeDriver] = [Engine, Reference]
 
 each_driver = pytest.mark.parametrize("driver", DRIVERS, ids=["engine", "reference"])
 
 
 def drive(
-    driver: Callable[[Load], Driver],
+    driver: MakeDriver,
     port: int,
     *,
     seconds: float = 0.2,
@@ -42,7 +44,7 @@ def drive(
     **load: Any,
 ) -> Tally:
     """Drive a load through all its phases and return the tally."""
-    with closing(driver(Load(port=port, **load))) as driving:
+    with closing(driver(AimedLoad(port=port, **load))) as driving:
         driving.open()
         if warm_up:
             driving.warm_up(warm_up)
@@ -72,7 +74,7 @@ def faults(tally: Tally) -> dict[str, int]:
     ids=str,
 )
 def test_a_right_server_gives_no_errors_and_serves_every_connection(
-    driver: Callable[[Load], Driver], load: dict[str, Any]
+    driver: MakeDriver, load: dict[str, Any]
 ) -> None:
     with scripted.scripted_server(scripted.echo) as port:
         tally = drive(driver, port, drain=5.0, **{"connections": 4, **load})
@@ -91,12 +93,12 @@ FILE_SIZES = [0, 5, 2**18, 1_000_000]
 @pytest.mark.parametrize("size", FILE_SIZES)
 @pytest.mark.parametrize("kind", ["GET", "PUT"])
 def test_files_are_moved_either_way_as_a_server_of_wire_md_moves_them(
-    driver: Callable[[Load], Driver], kind: str, size: int
+    driver: MakeDriver, kind: str, size: int
 ) -> None:
     content = b"".join(file_content(size))
     files = {file_name(size): content} if kind == "GET" else {}
     with scripted.scripted_server(scripted.file_server(files)) as port:
-        tally = drive(driver, port, connections=2, kind=kind, size=size, depth=2, drain=5.0)
+        tally = drive(driver, port, connections=2, kind=kind, size_bytes=size, depth=2, drain=5.0)
     assert faults(tally) == {}
     assert tally.requests > 0
     assert files == {file_name(size): content}
@@ -133,9 +135,7 @@ BAD_GETS: dict[str, tuple[str, Callable[[list[bytes]], list[bytes]]]] = {
 
 @each_driver
 @pytest.mark.parametrize("fault", BAD_GETS)
-def test_each_fault_in_a_file_counts_under_its_own_name(
-    driver: Callable[[Load], Driver], fault: str
-) -> None:
+def test_each_fault_in_a_file_counts_under_its_own_name(driver: MakeDriver, fault: str) -> None:
     kind, change = BAD_GETS[fault]
 
     def script(connection: socket.socket) -> None:
@@ -146,15 +146,15 @@ def test_each_fault_in_a_file_counts_under_its_own_name(
                 return
 
     with scripted.scripted_server(script) as port:
-        tally = drive(driver, port, connections=2, kind="GET", size=1_000_000, seconds=0.4)
+        tally = drive(driver, port, connections=2, kind="GET", size_bytes=1_000_000, seconds=0.4)
     assert set(faults(tally)) - {"unfinished"} == {kind}
     assert tally.requests >= 2
 
 
 @each_driver
-def test_a_refused_upload_is_an_error_frame(driver: Callable[[Load], Driver]) -> None:
+def test_a_refused_upload_is_an_error_frame(driver: MakeDriver) -> None:
     with scripted.scripted_server(scripted.answers_get(_REFUSAL)) as port:
-        tally = drive(driver, port, connections=1, kind="PUT", size=10)
+        tally = drive(driver, port, connections=1, kind="PUT", size_bytes=10)
     assert tally.errors["error_frame"] > 0
     assert set(faults(tally)) <= {"error_frame", "unfinished"}
 
@@ -170,11 +170,11 @@ def test_the_content_of_a_file_follows_from_its_size_and_has_it(size: int) -> No
 @each_driver
 @pytest.mark.parametrize("length_prefix", [0, 2, 8])
 def test_raw_echo_drives_a_server_that_knows_nothing_of_our_frames(
-    driver: Callable[[Load], Driver], length_prefix: int
+    driver: MakeDriver, length_prefix: int
 ) -> None:
     with scripted.scripted_server(scripted.echo_raw) as port:
         tally = drive(
-            driver, port, framing="rawecho", length_prefix=length_prefix, size=100, depth=2
+            driver, port, framing="rawecho", length_prefix=length_prefix, size_bytes=100, depth=2
         )
     assert faults(tally) == {}
     assert tally.requests > 0
@@ -191,27 +191,29 @@ def test_a_length_prefixed_echo_server_understands_the_prefix() -> None:
                 connection.sendall(head + body)
 
     with scripted.scripted_server(length_prefixed_echo) as port:
-        tally = drive(Engine, port, framing="rawecho", length_prefix=4, size=100, connections=2)
+        tally = drive(
+            Engine, port, framing="rawecho", length_prefix=4, size_bytes=100, connections=2
+        )
     assert bodies == {96}
     assert faults(tally) == {}
 
 
 @each_driver
 def test_answers_that_arrive_a_byte_at_a_time_are_put_together(
-    driver: Callable[[Load], Driver],
+    driver: MakeDriver,
 ) -> None:
     with scripted.scripted_server(scripted.fragmented) as port:
-        tally = drive(driver, port, connections=2, size=5, drain=5.0)
+        tally = drive(driver, port, connections=2, size_bytes=5, drain=5.0)
     assert faults(tally) == {}
     assert tally.requests > 0
 
 
 @each_driver
 @pytest.mark.parametrize("fault", scripted.FAULTS)
-def test_each_fault_counts_under_its_own_name(driver: Callable[[Load], Driver], fault: str) -> None:
+def test_each_fault_counts_under_its_own_name(driver: MakeDriver, fault: str) -> None:
     kind, end = scripted.FAULTS[fault]
     with scripted.scripted_server(scripted.answers_then(3, end)) as port:
-        tally = drive(driver, port, connections=2, size=16, seconds=0.1)
+        tally = drive(driver, port, connections=2, size_bytes=16, seconds=0.1)
     assert set(faults(tally)) - {"unfinished"} <= {kind}
     assert tally.errors[kind] >= 2
     assert tally.requests >= 6
@@ -219,7 +221,7 @@ def test_each_fault_counts_under_its_own_name(driver: Callable[[Load], Driver], 
 
 @each_driver
 def test_a_request_lost_to_a_fault_stays_in_the_figures_with_its_age(
-    driver: Callable[[Load], Driver],
+    driver: MakeDriver,
 ) -> None:
     _, end = scripted.FAULTS["closes in mid-frame"]
     with scripted.scripted_server(scripted.answers_then(3, end)) as port:
@@ -228,7 +230,7 @@ def test_a_request_lost_to_a_fault_stays_in_the_figures_with_its_age(
 
 
 @each_driver
-def test_a_fault_without_any_answer_counts_the_same(driver: Callable[[Load], Driver]) -> None:
+def test_a_fault_without_any_answer_counts_the_same(driver: MakeDriver) -> None:
     kind, end = scripted.FAULTS["wrong tag"]
     with scripted.scripted_server(scripted.answers_then(0, end)) as port:
         tally = drive(driver, port, connections=2, seconds=0.1)
@@ -238,7 +240,7 @@ def test_a_fault_without_any_answer_counts_the_same(driver: Callable[[Load], Dri
 
 
 def test_engine_and_reference_agree_on_a_server_that_falls_silent_after_known_answers() -> None:
-    def outcome(driver: Callable[[Load], Driver]) -> dict[str, Any]:
+    def outcome(driver: MakeDriver) -> dict[str, Any]:
         silent = scripted.answers_then(10, scripted.FAULTS["says nothing"][1])
         with scripted.scripted_server(silent) as port:
             tally = drive(driver, port, connections=3, depth=4, seconds=0.4)
@@ -258,7 +260,7 @@ def test_engine_and_reference_agree_on_a_server_that_falls_silent_after_known_an
 
 @each_driver
 def test_latency_is_at_least_the_servers_delay_and_runs_to_the_answer(
-    driver: Callable[[Load], Driver],
+    driver: MakeDriver,
 ) -> None:
     def delayed(connection: socket.socket) -> None:
         for request in scripted.requests(connection):
@@ -275,20 +277,20 @@ def test_latency_is_at_least_the_servers_delay_and_runs_to_the_answer(
 
 @each_driver
 def test_unanswered_requests_have_their_age_and_make_percentiles_lower_bounds(
-    driver: Callable[[Load], Driver],
+    driver: MakeDriver,
 ) -> None:
     silent = scripted.answers_then(0, scripted.FAULTS["says nothing"][1])
     with scripted.scripted_server(silent) as port:
         tally = drive(driver, port, connections=20, warm_up=0.1)
     assert tally.unanswered.count == 20
     assert tally.unanswered.min() >= 300_000_000  # sent in the warm-up, and aged since then
-    latency = tally.to_json()["latency_ns"]
+    latency = summarize(tally.answered, tally.unanswered)
     assert latency["p50_at_least"] is True
     assert tally.errors["unfinished"] == 20
 
 
 @each_driver
-def test_a_refusing_port_counts_refusals_and_nothing_else(driver: Callable[[Load], Driver]) -> None:
+def test_a_refusing_port_counts_refusals_and_nothing_else(driver: MakeDriver) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     tally = drive(driver, port, connections=3, seconds=0.05)
@@ -314,7 +316,7 @@ def full_port() -> Iterator[int]:
 
 @each_driver
 def test_a_connect_that_takes_too_long_is_a_connect_timeout(
-    driver: Callable[[Load], Driver], full_port: int
+    driver: MakeDriver, full_port: int
 ) -> None:
     tally = drive(driver, full_port, connections=3, seconds=0.05, connect_timeout_seconds=0.1)
     assert set(faults(tally)) == {"connect_timeout"}
@@ -322,7 +324,7 @@ def test_a_connect_that_takes_too_long_is_a_connect_timeout(
 
 
 @each_driver
-def test_a_request_that_takes_too_long_is_a_timeout(driver: Callable[[Load], Driver]) -> None:
+def test_a_request_that_takes_too_long_is_a_timeout(driver: MakeDriver) -> None:
     silent = scripted.answers_then(0, scripted.FAULTS["says nothing"][1])
     with scripted.scripted_server(silent) as port:
         tally = drive(driver, port, connections=3, request_timeout_seconds=0.05)
@@ -332,7 +334,7 @@ def test_a_request_that_takes_too_long_is_a_timeout(driver: Callable[[Load], Dri
 
 @each_driver
 def test_a_server_that_stalls_delays_its_answers_and_not_the_end_of_the_window(
-    driver: Callable[[Load], Driver],
+    driver: MakeDriver,
 ) -> None:
     released = threading.Event()
 
@@ -343,7 +345,7 @@ def test_a_server_that_stalls_delays_its_answers_and_not_the_end_of_the_window(
 
     with (
         scripted.scripted_server(scripted.answers_then(3, stall)) as port,
-        closing(driver(Load(port=port, connections=2))) as driving,
+        closing(driver(AimedLoad(port=port, connections=2))) as driving,
     ):
         driving.open()
         driving.measure(0.3, 0.1)  # ends, though nothing is answered any more
@@ -358,7 +360,7 @@ def test_a_server_that_stalls_delays_its_answers_and_not_the_end_of_the_window(
 
 @each_driver
 def test_a_server_that_reads_slowly_gets_every_byte_in_order(
-    driver: Callable[[Load], Driver],
+    driver: MakeDriver,
 ) -> None:
     def slow(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
@@ -368,14 +370,14 @@ def test_a_server_that_reads_slowly_gets_every_byte_in_order(
                 connection.sendall(scripted.answer(request))
 
     with scripted.scripted_server(slow) as port:
-        tally = drive(driver, port, connections=1, size=1_000_000, depth=2, drain=5.0)
+        tally = drive(driver, port, connections=1, size_bytes=1_000_000, depth=2, drain=5.0)
     assert faults(tally) == {}
     assert tally.answered.count > 0
 
 
 @each_driver
 def test_requests_carry_the_connection_and_sequence_that_the_exchange_says(
-    driver: Callable[[Load], Driver],
+    driver: MakeDriver,
 ) -> None:
     seen: list[list[bytes]] = []
 
@@ -386,8 +388,10 @@ def test_requests_carry_the_connection_and_sequence_that_the_exchange_says(
             connection.sendall(scripted.answer(request))
 
     with scripted.scripted_server(record) as port:
-        drive(driver, port, connections=3, depth=2, size=20, session=7, seconds=0.05, drain=5.0)
-    exchange = Exchange.of(Load(port=port, size=20))
+        drive(
+            driver, port, connections=3, depth=2, size_bytes=20, session=7, seconds=0.05, drain=5.0
+        )
+    exchange = Exchange.of(AimedLoad(port=port, size_bytes=20))
     lives: Counter[int] = Counter()
     in_order = sorted(filter(None, seen), key=lambda f: int.from_bytes(f[0][8:12], "little"))
     for frames in in_order:
@@ -402,7 +406,7 @@ def test_requests_carry_the_connection_and_sequence_that_the_exchange_says(
 
 @each_driver
 def test_a_session_ends_after_its_requests_and_connects_anew(
-    driver: Callable[[Load], Driver],
+    driver: MakeDriver,
 ) -> None:
     lengths: list[int] = []
 
@@ -424,7 +428,7 @@ def test_a_session_ends_after_its_requests_and_connects_anew(
 
 
 @each_driver
-def test_the_warm_up_is_outside_every_figure(driver: Callable[[Load], Driver]) -> None:
+def test_the_warm_up_is_outside_every_figure(driver: MakeDriver) -> None:
     silent = scripted.answers_then(5, scripted.FAULTS["says nothing"][1])
     with scripted.scripted_server(silent) as port:
         tally = drive(driver, port, connections=2, warm_up=0.3)
@@ -436,7 +440,7 @@ def test_the_warm_up_is_outside_every_figure(driver: Callable[[Load], Driver]) -
 
 @each_driver
 def test_a_window_can_be_measured_again_on_the_same_connections(
-    driver: Callable[[Load], Driver],
+    driver: MakeDriver,
 ) -> None:
     accepted: list[socket.socket] = []
 
@@ -446,7 +450,7 @@ def test_a_window_can_be_measured_again_on_the_same_connections(
 
     with (
         scripted.scripted_server(count) as port,
-        closing(driver(Load(port=port, connections=2))) as driving,
+        closing(driver(AimedLoad(port=port, connections=2))) as driving,
     ):
         driving.open()
         tallies = []
@@ -462,7 +466,7 @@ def test_a_window_can_be_measured_again_on_the_same_connections(
 
 @each_driver
 def test_the_time_axis_has_every_interval_and_its_latencies(
-    driver: Callable[[Load], Driver],
+    driver: MakeDriver,
 ) -> None:
     with scripted.scripted_server(scripted.echo) as port:
         tally = drive(driver, port, connections=2, drain=5.0)
@@ -477,7 +481,7 @@ def test_the_time_axis_has_every_interval_and_its_latencies(
 @each_driver
 @pytest.mark.parametrize("arrivals", ["uniform", "poisson"])
 def test_an_open_loop_sends_what_is_due_in_the_window_no_more_and_no_less(
-    driver: Callable[[Load], Driver], arrivals: str
+    driver: MakeDriver, arrivals: str
 ) -> None:
     # Of the schedule: the warm-up covers what is before. No uniform request is due at an edge.
     window_ns = (0.1005e9, 0.3005e9)
@@ -495,7 +499,7 @@ def test_an_open_loop_sends_what_is_due_in_the_window_no_more_and_no_less(
 
 @each_driver
 def test_requests_that_a_silent_server_keeps_waiting_are_unfinished_not_dropped(
-    driver: Callable[[Load], Driver],
+    driver: MakeDriver,
 ) -> None:
     silent = scripted.answers_then(0, scripted.FAULTS["says nothing"][1])
     with scripted.scripted_server(silent) as port:
@@ -507,7 +511,7 @@ def test_requests_that_a_silent_server_keeps_waiting_are_unfinished_not_dropped(
 
 @each_driver
 def test_response_time_counts_the_wait_for_a_free_connection_and_service_time_does_not(
-    driver: Callable[[Load], Driver],
+    driver: MakeDriver,
 ) -> None:
     def takes_10_ms(connection: socket.socket) -> None:
         for request in scripted.requests(connection):
@@ -533,7 +537,7 @@ def test_a_due_request_goes_to_the_connection_that_has_been_free_for_longest() -
 
 @each_driver
 def test_idle_connections_prove_that_they_are_served_and_then_keep_quiet(
-    driver: Callable[[Load], Driver],
+    driver: MakeDriver,
 ) -> None:
     lengths: list[int] = []
 
@@ -545,7 +549,9 @@ def test_idle_connections_prove_that_they_are_served_and_then_keep_quiet(
         lengths.append(requests)
 
     with scripted.scripted_server(count) as port:
-        tally = drive(driver, port, connections=2, idle=20, connect_at_once=5, drain=5.0)
+        tally = drive(
+            driver, port, connections=2, idle_connections=20, connect_at_once=5, drain=5.0
+        )
     assert tally.idle_served == 20
     assert sorted(lengths)[:20] == [1] * 20
     assert len(tally.requests_per_connection) == tally.served == 2
@@ -573,7 +579,7 @@ def test_a_connect_whose_syn_was_sent_again_is_counted() -> None:
 
 def test_threads_share_the_connections_out_and_add_their_figures_up() -> None:
     with scripted.scripted_server(scripted.echo) as port:
-        tally = drive(Engine, port, connections=7, threads=3, drain=5.0)
+        tally = drive(Engine, port, connections=7, engine_threads=3, drain=5.0)
     assert len(tally.requests_per_connection) == 7
     assert tally.served == 7
     assert sum(tally.requests_per_connection) == sum(tally.interval_requests) == tally.requests
@@ -583,7 +589,7 @@ def test_threads_share_the_connections_out_and_add_their_figures_up() -> None:
 def test_an_interrupt_ends_the_phase_early(monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         scripted.scripted_server(scripted.echo) as port,
-        closing(Engine(Load(port=port, connections=2, threads=2))) as engine,
+        closing(Engine(AimedLoad(port=port, connections=2, engine_threads=2))) as engine,
     ):
         engine.open()
 
@@ -602,7 +608,7 @@ def test_an_interrupt_ends_the_phase_early(monkeypatch: pytest.MonkeyPatch) -> N
 def test_more_intervals_than_memory_is_meant_for_are_refused() -> None:
     with (
         scripted.scripted_server(scripted.echo) as port,
-        closing(Engine(Load(port=port, connections=1))) as engine,
+        closing(Engine(AimedLoad(port=port, connections=1))) as engine,
         pytest.raises(ValueError, match="intervals"),
     ):
         engine.measure(1.0, 1.0 / (MAX_INTERVALS + 1))

@@ -116,7 +116,7 @@ def test_a_server_that_fails_is_not_tried_again(conducted: Conduct) -> None:
 
 
 def test_the_gates_echo_has_the_least_work_and_one_cpu() -> None:
-    assert scenario_named("echo").size_bytes == 64
+    assert scenario_named("echo").load.size_bytes == 64
     assert placed(scenario_named("echo"), "").placement == "same"
     assert placed(scenario_named("echo"), "split").placement == "split"
 

@@ -34,7 +34,7 @@ from reports.trend.history import (
     trends,
 )
 from reports.trend.text import GAP, MOST_BARS, bars, history_table, signed
-from tests.runs import MACHINE, failed, make_run, make_sample, standard_run
+from tests.runs import MACHINE, changed, failed, make_run, make_sample, standard_run
 
 ECHO = "64 connections, 1 KiB"
 
@@ -110,8 +110,8 @@ def test_a_run_keeps_the_median_and_the_interval_of_every_cell() -> None:
 
 def test_a_latency_that_is_only_known_from_below_is_not_kept() -> None:
     good = make_sample()
-    never = Histogram.of([int(2e9)] * (good.requests // 5)).encode()
-    (found,) = entry_of(make_run(), [dataclasses.replace(good, unanswered=never)]).cells
+    never = Histogram.of([int(2e9)] * (good.tally.requests // 5))
+    (found,) = entry_of(make_run(), [changed(good, unanswered=never)]).cells
     assert found.keys() & METRICS.keys() == METRICS.keys() - {"p99"}
 
 
@@ -442,7 +442,7 @@ def history(
     run, samples = standard_run(2, ("echo",))
     folder = Store().create(run)
     for sample in samples:
-        if sample.model in {"thread", "coroutine"}:
+        if sample.cell.model in {"thread", "coroutine"}:
             folder.append(sample)
 
     def verb(*words: str) -> Done:

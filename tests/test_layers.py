@@ -18,7 +18,14 @@ OURS = {"bench", "clients", "reports", "servers", "tests"}
 
 ARROWS = {
     "bench": {"bench", "clients", "reports", "servers.catalog"},
-    "clients": {"clients", "servers.protocol", "reports.histogram", "reports.untrusted"},
+    "clients": {
+        "clients",
+        "servers.protocol",
+        "reports.histogram",
+        "reports.load",
+        "reports.tally",
+        "reports.untrusted",
+    },
     "reports": {"reports"},
     "servers": {"servers"},
 }

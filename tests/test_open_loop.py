@@ -10,10 +10,10 @@ import threading
 import time
 
 from clients.engine.driver import Engine
-from clients.load import Load
-from clients.tally import Tally
+from clients.load import AimedLoad
 from clients.targets import known as known_server
 from reports.histogram import slot_of
+from reports.tally import Tally
 from tests.scripted import Script, answer, requests, scripted_server
 
 STALL_SECONDS, PERIOD_SECONDS, WINDOW_SECONDS = 0.1, 0.4, 0.8
@@ -36,7 +36,7 @@ def stalling() -> Script:
     return script
 
 
-def drive(load: Load) -> Tally:
+def drive(load: AimedLoad) -> Tally:
     engine = Engine(load)
     try:
         engine.open()
@@ -54,7 +54,7 @@ def late(tally: Tally) -> int:
 
 def test_an_open_loop_counts_every_request_that_was_due_in_a_stall() -> None:
     with scripted_server(stalling()) as port:
-        tally = drive(Load(port=port, connections=4, rate=RATE))
+        tally = drive(AimedLoad(port=port, connections=4, rate=RATE))
     assert tally.answered.count == RATE * WINDOW_SECONDS  # nothing was dropped
     # Due in a stall more than 10 ms before its end: late, whatever the machine does. A window of
     # whole periods holds this many of them, less one at either edge of each of three stalls.
@@ -65,7 +65,7 @@ def test_an_open_loop_counts_every_request_that_was_due_in_a_stall() -> None:
 
 def test_most_of_what_a_closed_loop_sees_is_not_late() -> None:
     with scripted_server(stalling()) as port:
-        closed = drive(Load(port=port, connections=4))
+        closed = drive(AimedLoad(port=port, connections=4))
     # A fifth and more of the time is stalled; it asks once per connection and stall meanwhile.
     assert closed.requests > 2 * late(closed)
 

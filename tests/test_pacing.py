@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clients.engine._schedule import Schedule
 from clients.engine.driver import shares
-from clients.load import Load
+from clients.load import AimedLoad
 from clients.pacing import due_times
 
 
@@ -53,7 +53,7 @@ def test_the_engine_follows_the_same_schedule(rate: float, arrivals: str, seed: 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_together_offer_the_uniform_schedule_of_one(threads: int) -> None:
-    load = Load(port=1, connections=8, rate=1000, threads=threads)
+    load = AimedLoad(port=1, connections=8, rate=1000, engine_threads=threads)
     due = [
         time
         for share in shares(load)
@@ -70,7 +70,9 @@ def test_threads_together_offer_the_uniform_schedule_of_one(threads: int) -> Non
 )
 def test_every_connection_is_dealt_to_one_thread(connections: int, idle: int, threads: int) -> None:
     threads = min(threads, connections)
-    dealt = shares(Load(port=1, connections=connections, idle=idle, threads=threads))
+    dealt = shares(
+        AimedLoad(port=1, connections=connections, idle_connections=idle, engine_threads=threads)
+    )
     assert sum(share.busy for share in dealt) == connections
     assert sum(share.idle for share in dealt) == idle
     assert max(share.busy for share in dealt) - min(share.busy for share in dealt) <= 1

@@ -13,8 +13,9 @@ from bench.plan.precision import Precision, QuantityError, seconds, share, wides
 from bench.plan.rates import capacity, left_out, probes, resolve
 from bench.plan.scenarios import STUDIES
 from reports.record import Sample
+from reports.tally import Tally
 from servers.catalog import find
-from tests.runs import make_sample, starved
+from tests.runs import changed, make_sample, starved
 
 MODELS = [find("thread"), find("asyncio"), find("serial")]
 GIB = 2**30
@@ -32,7 +33,7 @@ def capacities_of(paired: Sequence[Cell]) -> dict[Cell, float]:
 def test_a_fixed_rate_is_a_share_of_the_slowest_model_at_its_slowest_placement() -> None:
     paired = cells(MODELS, STUDIES["rate"])
     resolved = resolve(paired, capacities_of(paired))
-    assert {(cell.scenario.share, cell.scenario.rate) for cell in resolved} == {
+    assert {(cell.scenario.share, cell.scenario.load.rate) for cell in resolved} == {
         (0.25, 3_800.0),  # of 15,000, to two digits
         (0.5, 7_500.0),
     }
@@ -42,7 +43,7 @@ def test_a_fixed_rate_is_a_share_of_the_slowest_model_at_its_slowest_placement()
 def test_a_curve_runs_up_to_and_over_each_models_own_capacity() -> None:
     paired = cells(MODELS, STUDIES["curve"])
     resolved = resolve(paired, capacities_of(paired))
-    rates = [cell.scenario.rate for cell in resolved if cell.model.name == "thread"]
+    rates = [cell.scenario.load.rate for cell in resolved if cell.model.name == "thread"]
     assert len(rates) == 8
     assert (min(rates), max(rates)) == (4_000.0, 48_000.0)
 
@@ -51,16 +52,16 @@ def test_each_load_is_probed_once_and_a_model_that_starves_connections_is_left_o
     paired = cells(MODELS, STUDIES["rate"])
     found = capacities_of(paired)
     assert len(found) == 6  # three models, two placements
-    assert not any(probe.scenario.rate or probe.scenario.share for probe in found)
+    assert not any(probe.scenario.load.rate or probe.scenario.share for probe in found)
     assert "serial" not in {cell.model.name for cell in resolve(paired, found)}
     assert left_out(found) == ["serial is left out of rate: it does not serve every connection"]
 
 
 def test_a_capacity_is_what_a_probe_served_to_all() -> None:
     sample = make_sample("echo", "thread")
-    assert capacity(sample) == pytest.approx(sample.requests / sample.seconds)
+    assert capacity(sample) == pytest.approx(sample.tally.requests / sample.tally.seconds)
     assert capacity(starved(sample)) == 0.0
-    assert capacity(replace(sample, seconds=0.0, requests=0)) == 0.0
+    assert capacity(changed(sample, seconds=0.0, requests=0)) == 0.0
 
 
 RUNGS = STUDIES["connections"]
@@ -68,7 +69,7 @@ RUNGS = STUDIES["connections"]
 
 def rung(index: int, loaded: int, stopped: str = "") -> tuple[Trial, Sample]:
     trial = Trial(Cell(find("process"), RUNGS[index], 0), block=1)
-    sample = replace(
+    sample = changed(
         make_sample("echo", "process"),
         pss_idle_bytes=GIB // 100,
         pss_loaded_bytes=loaded,
@@ -104,11 +105,19 @@ def test_after_a_rung_that_did_not_hold_the_next_is_not_tried_and_says_why() -> 
 
 
 def test_a_rung_lacks_what_was_not_served_also_when_others_gave_up_for_it() -> None:
-    cell = Cell(find("thread-pool"), RUNGS[1], 64)
-    assert shortfall(cell, 100, 16, 0) == ""
-    assert shortfall(cell, 48, 16, 0) == "48 of 100 idle connections were served"
-    assert shortfall(cell, 100, 1, 0) == "1 of 16 busy connections were served"
-    assert shortfall(cell, 100, 16, 52) == "48 of 100 idle connections at first try"
+    load = RUNGS[1].load
+
+    def lacks(idle: int, busy: int, timeouts: int) -> str:
+        served = [1] * busy + [0] * (16 - busy)
+        errors = {"timeout": timeouts}
+        return shortfall(
+            load, Tally(idle_served=idle, requests_per_connection=served, errors=errors)
+        )
+
+    assert lacks(100, 16, 0) == ""
+    assert lacks(48, 16, 0) == "48 of 100 idle connections were served"
+    assert lacks(100, 1, 0) == "1 of 16 busy connections were served"
+    assert lacks(100, 16, 52) == "48 of 100 idle connections at first try"
 
 
 def test_a_ladder_is_climbed_from_below_in_every_block_and_nothing_else_is_sorted() -> None:
@@ -117,7 +126,9 @@ def test_a_ladder_is_climbed_from_below_in_every_block_and_nothing_else_is_sorte
         trials = [trial.cell for trial in order(paired, 2, seed=3) if trial.block == block]
         for model in MODELS:
             idle = [
-                cell.scenario.idle for cell in trials if cell.model is model and cell.scenario.idle
+                cell.scenario.load.idle_connections
+                for cell in trials
+                if cell.model is model and cell.scenario.load.idle_connections
             ]
             assert idle == [10, 100, 1_000, 10_000]
         assert len(trials) == len(set(trials)) == len(paired)
@@ -139,7 +150,7 @@ def samples_of(block: int, spread: float) -> Sample:
     """A trial whose throughput is off by `spread` in every second block."""
     sample = make_sample("echo", "thread", block)
     requests = round(30_000 * (1 + spread * (-1) ** block))
-    return replace(sample, requests=requests, requests_per_connection=[1] * 64)
+    return changed(sample, requests=requests, requests_per_connection=[1] * 64)
 
 
 def precise(goal: float, budget: float, spreads: Sequence[float]) -> tuple[int, str, int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from reports.cells.answers import NEEDS, Standing, recommendations, standing_of
@@ -11,7 +9,7 @@ from reports.cells.workload import workloads_of
 from reports.metrics import BANDWIDTH, CPU, P99, PSS_PER_CONNECTION, THROUGHPUT
 from reports.record import Sample
 from reports.units import DASH
-from tests.runs import make_run, make_sample, standard_run, starved
+from tests.runs import changed, make_run, make_sample, standard_run, starved
 from tests.test_reports_cells import five, hand_made, only_workload
 
 
@@ -83,13 +81,13 @@ def test_needs_are_answered_from_the_run_or_said_to_be_without_an_answer() -> No
     [
         ({"idle_connections": 1000}, "Many idle connections", PSS_PER_CONNECTION),
         ({"rate": 500.0}, "Tail latency at a given rate", P99),
-        ({"file_bytes": 2**20}, "Big transfers", BANDWIDTH),
+        ({"kind": "GET", "size_bytes": 2**20}, "Big transfers", BANDWIDTH),
     ],
 )
 def test_a_need_is_known_by_the_load_and_not_by_a_scenarios_name(
-    changes: dict[str, float], title: str, metric: object
+    changes: dict[str, float | str], title: str, metric: object
 ) -> None:
-    sample = replace(make_sample(), scenario="mine", **changes)  # type: ignore[arg-type]
+    sample = changed(make_sample(), scenario="mine", **changes)
     rows = recommendations(workloads_of(make_run(), [sample]))
     (shown,) = [row for row in rows if row.standings]
     assert shown.need.title == title
@@ -98,7 +96,7 @@ def test_a_need_is_known_by_the_load_and_not_by_a_scenarios_name(
 
 def test_models_that_had_rates_of_their_own_are_not_compared() -> None:
     samples = [
-        replace(make_sample(model=model), rate=rate)
+        changed(make_sample(model=model), rate=rate)
         for model, rate in (("thread", 100.0), ("asyncio", 50.0))
     ]
     assert not any(row.standings for row in recommendations(workloads_of(make_run(), samples)))

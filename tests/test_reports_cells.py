@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from reports.cells.frames import summary_frame, trials_frame
@@ -11,19 +9,19 @@ from reports.cells.workload import Cell, Workload, workloads_of
 from reports.histogram import Histogram
 from reports.metrics import BANDWIDTH, CPU, CPU_PER_MIB, METRICS, THROUGHPUT
 from reports.record import Sample
-from tests.runs import failed, make_run, make_sample, starved, with_resets
+from tests.runs import changed, failed, make_run, make_sample, starved, with_resets
 
 MS = 1_000_000
 
 
 def hand_made(model: str = "thread", block: int = 0, *, requests: int = 1000) -> Sample:
     """Return a trial whose figures can be worked out in the head."""
-    return replace(
+    return changed(
         make_sample("echo", model, block),
         connections=4,
         seconds=0.5,
         requests=requests,
-        answered=Histogram.of([MS] * 1000).encode(),
+        answered=Histogram.of([MS] * 1000),
         requests_per_connection=[300, 300, 300, 100],
         server_user_seconds=0.01,
         server_system_seconds=0.03,
@@ -77,8 +75,8 @@ def test_a_cell_has_the_median_of_its_trials_and_their_range() -> None:
 
 
 def test_percentiles_of_a_cell_come_from_merged_histograms_and_are_no_averages() -> None:
-    fast = replace(hand_made(), answered=Histogram.of([MS] * 900).encode())
-    slow = replace(hand_made(block=1), answered=Histogram.of([9 * MS] * 100).encode())
+    fast = changed(hand_made(), answered=Histogram.of([MS] * 900))
+    slow = changed(hand_made(block=1), answered=Histogram.of([9 * MS] * 100))
     figures = only_cell(fast, slow).figures
     assert figures["latency_p50_us"].value == pytest.approx(1000, rel=1e-3)
     assert figures["latency_p99_us"].value == pytest.approx(9000, rel=1e-3)
@@ -86,18 +84,18 @@ def test_percentiles_of_a_cell_come_from_merged_histograms_and_are_no_averages()
 
 
 def test_a_percentile_that_only_the_trials_together_support_has_no_range() -> None:
-    half = Histogram.of([MS] * 500).encode()
-    cell = only_cell(*(replace(hand_made(block=b), answered=half) for b in range(2)))
+    half = Histogram.of([MS] * 500)
+    cell = only_cell(*(changed(hand_made(block=b), answered=half) for b in range(2)))
     assert cell.figures["latency_p99_us"].trials == 0
     assert "latency_p999_us" not in cell.figures
 
 
 def test_a_percentile_among_unanswered_requests_is_a_lower_bound() -> None:
-    ages = Histogram.of([2_000 * MS] * 50).encode()
-    cell = only_cell(replace(hand_made(), unanswered=ages))
+    ages = Histogram.of([2_000 * MS] * 50)
+    cell = only_cell(changed(hand_made(), unanswered=ages))
     assert not cell.figures["latency_p50_us"].at_least
     assert cell.figures["latency_p99_us"].at_least
-    row = summary_frame([only_workload(replace(hand_made(), unanswered=ages))]).iloc[0]
+    row = summary_frame([only_workload(changed(hand_made(), unanswered=ages))]).iloc[0]
     assert row["latency_p99_us_at_least"]
     assert not row["latency_p50_us_at_least"]
 
@@ -129,7 +127,7 @@ def test_what_is_wrong_with_a_cell_is_noted_and_keeps_it_from_being_ranked(
 
 
 def test_a_busy_generator_is_noted() -> None:
-    cell = only_cell(replace(hand_made(), generator_cpu_seconds=0.48))
+    cell = only_cell(changed(hand_made(), generator_cpu_seconds=0.48))
     assert cell.notes == ["generator 96% busy"]
 
 
@@ -142,7 +140,7 @@ def test_errors_are_summed_by_kind_with_their_zeros() -> None:
 def test_scenarios_levels_and_models_stand_in_the_runs_order_however_they_were_stored() -> None:
     samples = [
         make_sample("wait", "thread"),
-        replace(make_sample("echo", "asyncio"), connections=256, level="256 connections"),
+        changed(make_sample("echo", "asyncio"), connections=256, level="256 connections"),
         make_sample("echo", "asyncio"),
         make_sample("echo", "serial"),
     ]
@@ -182,12 +180,12 @@ def test_from_eight_trials_on_a_cell_has_the_bootstraps_interval_and_not_the_ran
 
 
 def test_an_open_loop_has_response_service_and_send_lag() -> None:
-    sample = replace(
+    sample = changed(
         hand_made(),
         rate=2000.0,
-        answered=Histogram.of([9 * MS] * 1000).encode(),
-        services=Histogram.of([4 * MS] * 1000).encode(),
-        send_lags=Histogram.of([5 * MS] * 1000).encode(),
+        answered=Histogram.of([9 * MS] * 1000),
+        services=Histogram.of([4 * MS] * 1000),
+        send_lags=Histogram.of([5 * MS] * 1000),
     )
     figures = only_cell(sample).figures
     names = ("latency_p50_us", "service_p50_us", "send_lag_p99_us")
@@ -196,7 +194,7 @@ def test_an_open_loop_has_response_service_and_send_lag() -> None:
 
 
 def test_what_the_generator_limited_is_at_least_and_unranked_by_throughput_alone() -> None:
-    busy = [replace(sample, generator_cpu_seconds=0.48) for sample in five("thread", 9, 9, 9, 9, 9)]
+    busy = [changed(sample, generator_cpu_seconds=0.48) for sample in five("thread", 9, 9, 9, 9, 9)]
     workload = only_workload(*busy, *five("asyncio", 5, 5, 5, 5, 5))
     cell = workload.cells[0]
     assert cell.verdict.limit == "generator"
@@ -207,8 +205,8 @@ def test_what_the_generator_limited_is_at_least_and_unranked_by_throughput_alone
 
 def test_a_trial_during_which_others_used_the_machine_is_marked_counted_and_kept() -> None:
     samples = five("thread", 1000, 1000, 1000)
-    samples[1] = replace(samples[1], foreign_cpu_share=0.14)
-    samples[2] = replace(samples[2], steal_share=0.02)
+    samples[1] = changed(samples[1], foreign_cpu_share=0.14)
+    samples[2] = changed(samples[2], steal_share=0.02)
     cell = only_cell(*samples)
     assert cell.notes == ["2 of 3 disturbed (14%)"]
     assert cell.ranked
@@ -217,7 +215,7 @@ def test_a_trial_during_which_others_used_the_machine_is_marked_counted_and_kept
 
 
 def test_a_trial_that_was_not_tried_says_why_and_gives_no_figures() -> None:
-    stopped = replace(hand_made(), stopped="not tried: too much memory", seconds=0.0, requests=0)
+    stopped = changed(hand_made(), stopped="not tried: too much memory", seconds=0.0, requests=0)
     cell = only_cell(stopped)
     assert cell.notes == ["not tried: too much memory"]
     assert not cell.ranked
@@ -226,7 +224,7 @@ def test_a_trial_that_was_not_tried_says_why_and_gives_no_figures() -> None:
 
 def test_levels_stand_in_the_order_of_their_numbers() -> None:
     levels = [f"64 connections, {share}% of its own" for share in (100, 25, 10)]
-    samples = [replace(make_sample(), level=level) for level in levels]
+    samples = [changed(make_sample(), level=level) for level in levels]
     assert [w.level for w in workloads_of(make_run(), samples)] == levels[::-1]
 
 
@@ -237,7 +235,7 @@ def test_the_summary_of_a_run_without_trials_has_the_header_of_any_other() -> No
 
 
 def test_files_are_told_by_the_mebibyte() -> None:
-    sample = replace(make_sample(), kind="GET", size_bytes=2**21, file_bytes=2**21)
+    sample = changed(make_sample(), kind="GET", size_bytes=2**21, file_bytes=2**21)
     (workload,) = workloads_of(make_run(), [sample])
     (cell,) = workload.cells
     assert workload.headline is BANDWIDTH

@@ -24,6 +24,7 @@ from reports.record import Sample
 from tests.runs import (
     MODELS,
     SCENARIOS,
+    changed,
     failed,
     make_run,
     make_sample,
@@ -102,7 +103,7 @@ def test_what_went_wrong_is_written_on_the_chart(
 
 
 def test_the_same_figures_give_the_same_bytes(charts: Mapping[str, Chart]) -> None:
-    samples = [sample for sample in standard_run(2, SHOWN)[1] if sample.scenario == "churn"]
+    samples = [sample for sample in standard_run(2, SHOWN)[1] if sample.cell.scenario == "churn"]
     for name, chart in drawn(*samples).items():
         assert chart.images == charts[name].images
 
@@ -110,7 +111,7 @@ def test_the_same_figures_give_the_same_bytes(charts: Mapping[str, Chart]) -> No
 def test_a_run_with_levels_has_a_chart_against_the_number_of_connections() -> None:
     base = make_sample()
     levels = [
-        replace(
+        changed(
             base, connections=n, level=f"{n} connections, 1 KiB", requests_per_connection=[1] * n
         )
         for n in (8, 64, 256)
@@ -119,7 +120,7 @@ def test_a_run_with_levels_has_a_chart_against_the_number_of_connections() -> No
     assert ">256<" in chart.images["svg"].decode()
     assert "echo: 1 KiB: by number of connections" in words(chart)
     assert "echo-1-kib-by-connections" not in drawn(
-        base, replace(base, level="64 connections, 64 B")
+        base, changed(base, level="64 connections, 64 B")
     )
 
 
@@ -171,10 +172,10 @@ def test_a_latency_curve_ends_where_ten_samples_are_left_and_knows_its_bounds() 
 
 def test_the_time_axis_shows_the_median_trial_and_a_short_last_interval() -> None:
     samples = [
-        replace(
+        changed(
             make_sample(block=block), requests=requests, seconds=0.25, interval_seconds=0.1,
             interval_requests=[requests, requests, requests],
-            interval_latencies=[Histogram.of([1000] * 10).encode()] * 3,
+            interval_latencies=[Histogram.of([1000] * 10)] * 3,
         )
         for block, requests in enumerate((100, 900, 500))
     ]  # fmt: skip
@@ -221,12 +222,12 @@ def curve(*rungs: tuple[float, float, float]) -> list[Cell]:
         workloads_of(
             make_run(),
             [
-                replace(
+                changed(
                     make_sample(),
                     rate=rate,
                     seconds=1.0,
                     requests=int(throughput),
-                    answered=Histogram.of([int(p99 * 1e6)] * 1000).encode(),
+                    answered=Histogram.of([int(p99 * 1e6)] * 1000),
                 )
             ],
         )[0].cells[0]
@@ -254,5 +255,5 @@ def test_the_knee_is_the_last_rate_before_the_bend(
 def test_a_single_connection_has_the_null_servers_round_trip_beside_it() -> None:
     run = replace(make_run(), wake_up_ns={"same": 5_200.0, "split": 98_000.0})
     sample = make_sample()
-    assert "98.0 us" in facts(run, replace(sample, connections=1))
+    assert "98.0 us" in facts(run, changed(sample, connections=1))
     assert "98.0 us" not in facts(run, sample)

@@ -17,7 +17,7 @@ from reports.page.html import experiments_of, machine_facts
 from reports.page.publish import publish
 from reports.record import Run, Sample
 from reports.store import FILE, RunFolder, Store, StoreError
-from tests.runs import failed, make_run, make_sample, standard_run, studies_run
+from tests.runs import changed, failed, make_run, make_sample, standard_run, studies_run
 
 EXPERIMENTS = {
     "benchmarks": [
@@ -161,8 +161,8 @@ def test_a_run_without_trials_is_published_and_says_so(tmp_path: Path) -> None:
 
 
 def test_a_broken_histogram_is_a_sentence(tmp_path: Path) -> None:
-    values = make_sample().to_json() | {"answered": "broken"}
-    folder = stored(tmp_path, make_run(), [Sample.from_json(values)])
+    sample = changed(make_sample(), answered=Histogram.encoded("broken"))
+    folder = stored(tmp_path, make_run(), [sample])
     with pytest.raises(StoreError, match="histogram that cannot be read"):
         publish(folder)
 
@@ -270,7 +270,7 @@ def test_a_run_without_trials_has_a_summary_file_with_a_header(tmp_path: Path) -
 
 def test_one_connection_has_what_waking_up_costs_beside_it(tmp_path: Path) -> None:
     run = replace(make_run(), wake_up_ns={"split": 98_000.0})
-    sample = replace(make_sample(), connections=1, level="1 connection, 1 KiB")
+    sample = changed(make_sample(), connections=1, level="1 connection, 1 KiB")
     publish(folder := stored(tmp_path, run, [sample]))
     page = (folder.path / "report.html").read_text(encoding="utf-8")
     assert "a server that does nothing takes 98.0 us" in page

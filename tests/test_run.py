@@ -29,10 +29,12 @@ from bench.run import conduct as run
 from bench.run.conduct import Outcome, conduct, describe
 from bench.run.progress import header, reporter
 from clients.engine.generator import Generator
-from clients.load import ERROR_KINDS, Load
-from reports.histogram import Histogram
+from clients.load import ERROR_KINDS, AimedLoad
+from reports.key import CellKey
+from reports.load import Load
 from reports.record import Sample
 from reports.store import RunFolder, Store
+from reports.tally import Tally
 from servers.catalog import MODELS, Model, find
 from servers.protocol import HEADER
 
@@ -107,16 +109,16 @@ def test_a_trial_of_every_scenario_holds_all_figures(scenario: Scenario) -> None
     cell = cells([find("thread")], [scenario])[0]
     sample = measure(Trial(cell, block=3), SHORT, "a-run", CPUS)
     assert sample.failure == ""
-    assert (sample.run, sample.model, sample.block) == ("a-run", "thread", 3)
-    assert (sample.scenario, sample.level) == (scenario.name, scenario.level)
-    assert sample.seconds == pytest.approx(0.1, rel=0.5)
-    assert sample.requests == sum(sample.requests_per_connection) > 0
-    assert len(sample.requests_per_connection) == scenario.connections
-    assert sum(sample.interval_requests) == sample.requests
-    assert sample.errors == dict.fromkeys(ERROR_KINDS, 0)
-    assert Histogram.decode(sample.answered).count > 0
+    assert (sample.run, sample.cell.model, sample.block) == ("a-run", "thread", 3)
+    assert (sample.cell.scenario, sample.cell.level) == (scenario.name, scenario.level)
+    assert sample.tally.seconds == pytest.approx(0.1, rel=0.5)
+    assert sample.tally.requests == sum(sample.tally.requests_per_connection) > 0
+    assert len(sample.tally.requests_per_connection) == scenario.load.connections
+    assert sum(sample.tally.interval_requests) == sample.tally.requests
+    assert sample.tally.errors == dict.fromkeys(ERROR_KINDS, 0)
+    assert sample.tally.answered.count > 0
     assert sample.server_user_seconds + sample.server_system_seconds > 0
-    assert sample.generator_cpu_seconds > 0
+    assert sample.tally.generator_cpu_seconds > 0
     assert sample.minor_faults >= 0
     assert sample.pss_idle_bytes > 0
     assert sample.pss_loaded_bytes > 0
@@ -136,11 +138,11 @@ def test_the_intervals_of_a_window_are_twelve_and_none_is_a_sliver(window_second
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.name))
 def test_every_model_can_be_measured(model: Model) -> None:
-    small = Scenario(name="small", shows="", connections=4, kind="ECHO", size_bytes=64)
+    small = Scenario(name="small", shows="", load=Load(connections=4))
     turn = Trial(cells([model], [small], workers=4)[0], block=1)
     sample = measure(turn, SHORT, "a-run", CPUS)
     assert sample.failure == ""
-    assert sample.requests > 0
+    assert sample.tally.requests > 0
     assert sample.workers == (4 if model.workers else 0)
 
 
@@ -150,7 +152,7 @@ def test_a_pool_of_processes_is_measured_as_a_whole() -> None:
     assert sample.failure == ""
     assert sample.processes >= 5
     # Half of the CPUs' time at least: the requests run in the children, and only there.
-    assert sample.server_user_seconds > sample.seconds / 2
+    assert sample.server_user_seconds > sample.tally.seconds / 2
 
 
 @pytest.mark.parametrize("phase", ["open", "warm_up", "measure", "drain"])
@@ -184,7 +186,7 @@ def test_a_generator_that_dies_is_a_failed_sample(monkeypatch: pytest.MonkeyPatc
 def test_all_good_trials_make_a_complete_run(folder: RunFolder) -> None:
     trials = [trial_of("thread"), trial_of("asyncio")]
     assert conduct(trials, SHORT, folder, "a-run", Record(), CPUS) is Outcome.COMPLETE
-    assert [sample.model for sample in folder.read()[1]] == ["thread", "asyncio"]
+    assert [sample.cell.model for sample in folder.read()[1]] == ["thread", "asyncio"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -195,7 +197,7 @@ def test_an_interrupted_run_keeps_every_finished_trial(
     trials = [trial_of("thread"), trial_of("asyncio")]
     before = signal.getsignal(number)
     assert conduct(trials, SHORT, folder, "a-run", record, CPUS) is Outcome.INTERRUPTED
-    assert [sample.model for sample in folder.read()[1]] == ["thread"]
+    assert [sample.cell.model for sample in folder.read()[1]] == ["thread"]
     assert signal.getsignal(number) is before
 
 
@@ -241,26 +243,26 @@ def test_a_second_interruption_does_not_cut_the_clearing_up_short() -> None:
 
 
 def test_an_open_loop_is_recorded_with_its_lags_and_whether_the_generator_span() -> None:
-    scenario = dataclasses.replace(SCENARIOS["echo"], connections=4, rate=500.0, placement="split")
+    scenario = SCENARIOS["echo"].loaded(connections=4, rate=500.0)
     sample = measure(Trial(cells([find("thread")], [scenario])[0], 1), SHORT, "a-run", CPUS)
     assert sample.failure == ""
-    assert (sample.rate, sample.arrivals) == (500.0, "uniform")
-    assert sample.spin == int(len(CPUS) > 1)
-    assert Histogram.decode(sample.send_lags).count == pytest.approx(50, abs=1)
-    assert Histogram.decode(sample.services).count > 0
+    assert (sample.load.rate, sample.load.arrivals) == (500.0, "uniform")
+    assert sample.load.spin == (len(CPUS) > 1)
+    assert sample.tally.send_lags.count == pytest.approx(50, abs=1)
+    assert sample.tally.services.count > 0
     shared = measure(
         Trial(cells([find("thread")], [dataclasses.replace(scenario, placement="same")])[0], 1),
         SHORT,
         "a-run",
         CPUS,
     )
-    assert shared.spin == 0
+    assert not shared.load.spin
 
 
 def test_a_rung_of_idle_connections_is_measured_while_they_are_open() -> None:
-    scenario = dataclasses.replace(STUDIES["connections"][1], connections=2, idle=20)
+    scenario = STUDIES["connections"][1].loaded(connections=2, idle_connections=20)
     sample = measure(Trial(cells([find("thread")], [scenario])[0], 1), SHORT, "a-run", CPUS)
-    assert (sample.idle_connections, sample.idle_served, sample.stopped) == (20, 20, "")
+    assert (sample.load.idle_connections, sample.tally.idle_served, sample.stopped) == (20, 20, "")
     assert sample.threads >= 22
 
 
@@ -268,16 +270,15 @@ def test_a_model_that_cannot_hold_a_rung_is_not_sent_up_the_next_and_both_say_so
     folder: RunFolder,
 ) -> None:
     rungs = [
-        dataclasses.replace(row, request_timeout_seconds=0.1, connections=1)
-        for row in STUDIES["connections"][:2]
+        row.loaded(request_timeout_seconds=0.1, connections=1) for row in STUDIES["connections"][:2]
     ]
     trials = [Trial(cell, 1) for cell in cells([find("serial")], rungs)]
     assert conduct(trials, SHORT, folder, "a-run", Record(), CPUS) is Outcome.COMPLETE
     first, second = folder.read()[1]
     assert "idle connections" in first.stopped
-    assert first.requests > 0
+    assert first.tally.requests > 0
     assert second.stopped.startswith("not tried: at 10 idle connections")
-    assert second.requests == 0
+    assert second.tally.requests == 0
 
 
 def test_a_backlog_is_passed_to_the_server() -> None:
@@ -300,7 +301,7 @@ def test_a_load_has_one_ceiling_a_block_and_every_sample_of_the_block_has_it(
     profile = dataclasses.replace(SHORT, ceiling_seconds=0.1)
     conduct(trials, profile, folder, "a-run", Record(), CPUS)
     ceilings = {
-        (sample.scenario, sample.block, sample.ceiling_requests_per_second)
+        (sample.cell.scenario, sample.block, sample.ceiling_requests_per_second)
         for sample in folder.read()[1]
     }
     assert ceilings == {
@@ -315,23 +316,23 @@ def test_a_load_has_one_ceiling_a_block_and_every_sample_of_the_block_has_it(
 def test_the_ceiling_is_the_null_servers_under_the_same_load(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[Load] = []
+    opened: list[AimedLoad] = []
     really_open = Generator.open
 
-    def noting(generator: Generator, load: Load) -> None:
+    def noting(generator: Generator, load: AimedLoad) -> None:
         opened.append(load)
         really_open(generator, load)
 
     monkeypatch.setattr(Generator, "open", noting)
-    scenario = SCENARIOS[name]
-    assert ceiling(scenario, place("split", CPUS), 0.1) > 0
+    asked = SCENARIOS[name].load
+    assert ceiling(asked, place("split", CPUS), 0.1) > 0
     [load] = opened
     assert (load.connections, load.depth, load.session) == (
-        scenario.connections,
-        scenario.depth,
-        scenario.session,
+        asked.connections,
+        asked.depth,
+        asked.session,
     )
-    assert (load.framing, load.size) == ("rawecho", HEADER.size + scenario.size_bytes)
+    assert (load.framing, load.size_bytes) == ("rawecho", HEADER.size + asked.size_bytes)
 
 
 def test_a_round_trip_is_measured_on_one_cpu_and_across_two() -> None:
@@ -370,24 +371,16 @@ def sample_of(failure: str = "") -> Sample:
     echo = SCENARIOS["echo"]
     return Sample(
         run="a-run",
-        model="thread",
-        scenario=echo.name,
-        level=echo.level,
+        cell=CellKey(echo.name, echo.level, "thread"),
         block=1,
         started="",
         failure=failure,
-        connections=echo.connections,
-        depth=1,
-        session=0,
-        kind=echo.kind,
-        size_bytes=echo.size_bytes,
-        argument=0,
+        load=echo.load,
         workers=0,
         placement="split",
         server_cpus=[0],
         client_cpus=[1],
-        seconds=0.5,
-        requests=1_000,
+        tally=Tally(seconds=0.5, requests=1_000),
     )
 
 

@@ -19,7 +19,7 @@ from bench.plan.scenarios import (
     find_profile,
     find_scenario,
 )
-from clients.load import Load
+from clients.load import AimedLoad
 
 
 def test_the_table_holds_the_six_workloads_in_order() -> None:
@@ -32,15 +32,7 @@ def test_the_table_holds_the_six_workloads_in_order() -> None:
 def test_every_row_is_a_load_that_the_engine_accepts_and_a_known_placement(
     scenario: Scenario,
 ) -> None:
-    Load(
-        port=1,
-        connections=scenario.connections,
-        depth=scenario.depth,
-        session=scenario.session,
-        kind=scenario.kind,
-        size=scenario.size_bytes,
-        argument=scenario.argument,
-    )
+    AimedLoad.at("127.0.0.1", 1, scenario.load)
     assert scenario.placement in PLACEMENTS
 
 

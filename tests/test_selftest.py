@@ -8,7 +8,7 @@ from bench.check import selftest
 from bench.check.selftest import Check, Finding, run_checks, stall_p99_ns
 from bench.measure.null import drive, helper, null_server
 from bench.measure.placement import allowed_cpus
-from clients.load import Load
+from reports.load import Load
 
 
 def check(*outcomes: bool) -> Check:
@@ -39,8 +39,8 @@ def test_theory_says_90_ms_for_a_stall_of_a_tenth() -> None:
 
 def test_a_server_of_known_delay_is_never_early() -> None:
     cpus = allowed_cpus()
-    with helper("clients.targets.known", cpus, "delay", "0.005") as (_, port):
-        tally = drive(Load(port=port, connections=4, rate=200.0), cpus, 0.3)
+    with helper("clients.targets.known", cpus, "delay", "0.005") as server:
+        tally = drive(server.aimed(Load(connections=4, rate=200.0)), cpus, 0.3)
     assert tally.requests > 0
     assert sum(tally.errors.values()) == 0
     assert tally.answered.min() >= 5_000_000 * (1 - 1 / 1024)
@@ -48,17 +48,17 @@ def test_a_server_of_known_delay_is_never_early() -> None:
 
 def test_a_stalling_server_answers_right_also_after_the_stall() -> None:
     cpus = allowed_cpus()
-    with helper("clients.targets.known", cpus, "stall", "0.05", "0.1") as (_, port):
-        tally = drive(Load(port=port, connections=4), cpus, 0.3)
+    with helper("clients.targets.known", cpus, "stall", "0.05", "0.1") as server:
+        tally = drive(server.aimed(Load(connections=4)), cpus, 0.3)
     assert tally.requests > 0
     assert sum(tally.errors.values()) == 0
 
 
 def test_the_null_server_is_a_yardstick_that_answers() -> None:
     cpus = allowed_cpus()
-    with null_server(cpus) as (pid, port):
-        assert pid > 1
-        assert drive(Load(port=port, framing="rawecho"), cpus, 0.1).requests > 0
+    with null_server(cpus) as server:
+        assert server.pid > 1
+        assert drive(server.aimed(Load(framing="rawecho")), cpus, 0.1).requests > 0
 
 
 @pytest.mark.parametrize(("model", "worse"), [("process", 2.0), ("thread", 0.5)])

@@ -81,7 +81,7 @@ def thirty_run(
 
 
 def _troubled(sample: Sample) -> Sample:
-    match sample.scenario, sample.model, sample.block:
+    match sample.cell.scenario, sample.cell.model, sample.block:
         case "echo" | "wait" | "bulk" | "compute", "serial", _:
             return starved(sample)
         case "sessions", "subinterpreters", 3:

@@ -106,7 +106,7 @@ def _one_trial(
 ) -> str:
     """Try the next rate of one search; return what came of it in a line."""
     rate = hunt.search.rate
-    trial = Trial(replace(hunt.cell, scenario=replace(hunt.cell.scenario, rate=rate)), round_number)
+    trial = Trial(replace(hunt.cell, scenario=hunt.cell.scenario.loaded(rate=rate)), round_number)
     # A tenth more than it takes: the last requests of a window may be answered after it.
     window = min(max(LEAST_SECONDS, 1.1 * promise.least_requests / rate), 1.1 * MOST_SECONDS)
     sample = measure(trial, replace(PROFILE, window_seconds=window), "", cpus)
@@ -116,5 +116,5 @@ def _one_trial(
         hunt.broken = min(hunt.broken, (rate, trouble))
     else:
         used = sample.server_user_seconds + sample.server_system_seconds
-        hunt.kept = max(hunt.kept, (rate, used / sample.requests * 1e6))
+        hunt.kept = max(hunt.kept, (rate, used / sample.tally.requests * 1e6))
     return f"{hunt.cell.model.name:14} {rate:>10,.0f}/s  {trouble or 'kept'}"

@@ -40,10 +40,10 @@ class Promise(NamedTuple):
         """Return what in a trial breaks the promise, in words; empty when it was kept."""
         if sample.failure:
             return sample.failure.partition("\n")[0]
-        if errors := {kind: count for kind, count in sample.errors.items() if count}:
+        if errors := sample.tally.troubles:
             return ", ".join(f"{count:,} {kind}" for kind, count in errors.items())
-        rate = sample.requests / sample.seconds
-        if abs(rate / sample.rate - 1) > RATE_TOLERANCE:
+        rate = sample.tally.throughput
+        if abs(rate / sample.load.rate - 1) > RATE_TOLERANCE:
             return f"{rate:,.0f}/s answered"
         found = Trial(sample).latencies[self.percentile]
         if found is None:

@@ -13,20 +13,22 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from bench.measure import meter
+from bench.measure import window
 from bench.measure.machine import fingerprint
 from bench.measure.noise import CpuTicks, noise
-from bench.measure.null import drive, helper, null_server
+from bench.measure.null import Helper, drive, helper, null_server
 from bench.measure.placement import Placement, allowed_cpus, place
 from bench.measure.trial import measure
+from bench.measure.window import Timing
 from bench.plan.order import Cell, Trial, cells
 from bench.plan.scenarios import SCENARIOS, Profile, Scenario
 from bench.run.conduct import describe
-from clients.load import Load
-from clients.tally import Tally
+from clients.engine.generator import Generator
 from reports.cells.limits import Evidence, verdict
 from reports.cells.workload import workloads_of
+from reports.load import Load
 from reports.record import Sample
+from reports.tally import Tally
 from servers.catalog import find
 
 ATTEMPTS = 3
@@ -109,8 +111,8 @@ def _own_cpu_seconds() -> float:
 
 
 @contextlib.contextmanager
-def known_server(cpus: Sequence[int], *words: str) -> Iterator[tuple[int, int]]:
-    """Run a server whose answers are known; gives its process id and port."""
+def known_server(cpus: Sequence[int], *words: str) -> Iterator[Helper]:
+    """Run a server whose answers are known."""
     with helper("clients.targets.known", cpus, *words) as server:
         yield server
 
@@ -125,9 +127,9 @@ def exact(delay_seconds: float) -> Check:
 
     def find_delay() -> Finding:
         cpus = split()
-        with known_server(cpus.server, "delay", str(delay_seconds)) as (_, port):
-            load = Load(port=port, connections=32, rate=600.0, spin=cpus.apart)
-            tally = drive(load, cpus.client, 2.0)
+        with known_server(cpus.server, "delay", str(delay_seconds)) as server:
+            load = Load(connections=32, rate=600.0, spin=cpus.apart)
+            tally = drive(server.aimed(load), cpus.client, 2.0)
         found = tally.answered.values_at([50, 90, 99])
         most = max(EXACT_SHARE * delay_seconds * 1e9, EXACT_NS)
         return Finding(
@@ -147,9 +149,9 @@ def stalled(rate: float) -> Tally:
     """Drive the server that stalls, over whole periods, in an open loop or (rate 0) a closed."""
     cpus = split()
     words = ("stall", str(STALL_SECONDS), str(STALL_PERIOD_SECONDS))
-    with known_server(cpus.server, *words) as (_, port):
-        load = Load(port=port, connections=64, rate=rate, spin=bool(rate) and cpus.apart)
-        return drive(load, cpus.client, 4 * STALL_PERIOD_SECONDS)
+    with known_server(cpus.server, *words) as server:
+        load = Load(rate=rate, spin=bool(rate) and cpus.apart)
+        return drive(server.aimed(load), cpus.client, 4 * STALL_PERIOD_SECONDS)
 
 
 def stall_p99_ns() -> float:
@@ -179,9 +181,9 @@ def find_stall_closed() -> Finding:
 def find_send_lag() -> Finding:
     """Measure how late the generator sends when nothing is in its way."""
     cpus = split()
-    with null_server(cpus.server) as (_, port):
-        load = Load(port=port, framing="rawecho", size=64, rate=STALL_RATE, spin=cpus.apart)
-        p50, p99 = drive(load, cpus.client, 2.0).send_lags.values_at([50, 99])
+    with null_server(cpus.server) as server:
+        load = Load(framing="rawecho", rate=STALL_RATE, spin=cpus.apart)
+        p50, p99 = drive(server.aimed(load), cpus.client, 2.0).send_lags.values_at([50, 99])
     return Finding(f"p50 {p50 / 1e3:.1f}, p99 {p99 / 1e3:.1f} us", p99 < LAG_NS)
 
 
@@ -198,13 +200,13 @@ def trial_of(model: str, scenario: Scenario, placement: str = "", workers: int =
 
 def cpu_us(sample: Sample) -> float:
     """Return the server's CPU per request."""
-    used = sample.server_user_seconds + sample.server_system_seconds
-    return used / sample.requests * 1e6 if sample.requests else math.nan
+    requests = sample.tally.requests
+    return sample.server_cpu_seconds / requests * 1e6 if requests else math.nan
 
 
 def per_second(sample: Sample) -> float:
     """Return the answers per second."""
-    return sample.requests / sample.seconds if sample.seconds else math.nan
+    return sample.tally.throughput or math.nan
 
 
 def find_fork_cost() -> Finding:
@@ -269,14 +271,13 @@ def check_limit(limit: str, name: str, model: str, scenario: str) -> Check:
 def find_generator_limit() -> Finding:
     """Drive a server that sends back 64 small messages for the price of one."""
     cpus = split()
-    with null_server(cpus.server) as (pid, port):
-        before = meter.settle(pid)
-        load = Load(port=port, connections=64, depth=64, framing="rawecho", size=16)
-        tally = drive(load, cpus.client, 0.8)
-        used = meter.usage(before, meter.settle(pid)).cpu_seconds
+    load = Load(depth=64, framing="rawecho", size_bytes=16)
+    timing = Timing(warm_up_seconds=0.1, seconds=0.8, drain_seconds=0.1)
+    with null_server(cpus.server) as server, Generator(cpus.client) as generator:
+        tally, usage, *_ = window.drive(generator, server, server.aimed(load), timing)
     found = verdict(
         Evidence(
-            server_cores=used / tally.seconds,
+            server_cores=usage.cpu_seconds / tally.seconds,
             server_may_use=1.0,
             generator_cores=tally.generator_cpu_seconds / tally.seconds,
             spins=False,

@@ -8,7 +8,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.measure.machine import fingerprint
-from reports.record import SCHEMA
+from reports.record import Sample
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,5 +27,5 @@ def labelled(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> Non
     """Label every figure with its run, our schema and the model."""
     (model,) = request.node.callspec.params.values()
     benchmark.extra_info.update(
-        run=request.config.getoption("--run-id"), schema=SCHEMA, model=model.name
+        run=request.config.getoption("--run-id"), schema=Sample.SCHEMA, model=model.name
     )

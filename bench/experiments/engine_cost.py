@@ -18,6 +18,7 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from statistics import median
 from typing import NamedTuple
 
@@ -28,14 +29,18 @@ from bench.measure import meter
 from bench.measure.launch import ROOT, Server
 from bench.measure.null import null_server
 from bench.measure.placement import Placement, allowed_cpus, pinned, place
+from bench.measure.window import Subject, Timing, drive, look
 from clients.engine.generator import Generator
-from clients.load import Load
+from clients.load import AimedLoad
+from reports.load import Load
 from servers import catalog
 
 CONNECTIONS = 64
 SIZE = 64
+FRAMED = Load(connections=CONNECTIONS, size_bytes=SIZE)
+RAW = replace(FRAMED, framing="rawecho")
 SECONDS = 0.5
-WARM_UP_SECONDS = 0.2
+TIMING = Timing(warm_up_seconds=0.2, seconds=SECONDS, drain_seconds=0.2)
 ROUNDS = 5
 DEPTHS = (1, 16)
 MANY = 10_000
@@ -73,26 +78,20 @@ def main() -> None:
 
 def engine_on_null(cpus: Placement) -> Cost:
     """Drive the null server with the engine."""
-    with null_server(cpus.server) as (pid, port):
-        return _drive(Load(port=port, framing="rawecho", size=SIZE), pid, cpus)
+    with null_server(cpus.server) as server:
+        return _drive(server, server.aimed(RAW), cpus)
 
 
 def engine_on_model(model: catalog.Model, cpus: Placement) -> Cost:
     """Drive a model with the engine."""
     with Server(model, workers=model.workers, cpus=cpus.server) as server:
         server.wait_until_answering()
-        return _drive(Load(port=server.port, size=SIZE), server.pid, cpus)
+        return _drive(server, server.aimed(FRAMED), cpus)
 
 
-def _drive(load: Load, server: int, cpus: Placement) -> Cost:
+def _drive(server: Subject, load: AimedLoad, cpus: Placement) -> Cost:
     with Generator(cpus.client) as generator:
-        generator.open(load)
-        generator.warm_up(WARM_UP_SECONDS)
-        before = meter.settle(server)
-        generator.measure(SECONDS, SECONDS)
-        generator.drain(0.2)
-        used = meter.usage(before, meter.settle(server))
-        tally = generator.tally()
+        tally, used, *_ = drive(generator, server, load, TIMING)
     requests = tally.requests or 1
     return Cost(
         tally.throughput,
@@ -111,12 +110,13 @@ def openings(cpus: Placement) -> list[str]:
         ]
     found = []
     for _ in range(ROUNDS):
-        with null_server(cpus.server) as (_, port), Generator(cpus.client) as generator:
+        with null_server(cpus.server) as server, Generator(cpus.client) as generator:
+            load = server.aimed(replace(RAW, connections=MANY))
             begun = time.monotonic()
-            generator.open(Load(port=port, connections=MANY, framing="rawecho", size=SIZE))
+            generator.open(load)
             opened = time.monotonic() - begun
-            generator.measure(0.2, 0.2)
-            tally = generator.tally()
+            timing = Timing(warm_up_seconds=0.0, seconds=0.2)
+            tally = look(generator, server, timing, load.rest_seconds).tally
             generator.close()
         found.append((opened, tally.connect_retries, sum(tally.errors.values())))
     seconds, retries, errors = (median(column) for column in zip(*found, strict=True))
@@ -128,16 +128,16 @@ def openings(cpus: Placement) -> list[str]:
 
 def plain_python_on_null(cpus: Placement) -> Cost:
     """Drive the null server with the loop of `plain_epoll`."""
-    with null_server(cpus.server) as (pid, port):
-        before = meter.settle(pid)
+    with null_server(cpus.server) as server:
+        before = meter.settle(server.pid)
         with pinned(cpus.client):
             done = subprocess.run(
                 [sys.executable, "-m", "bench.experiments.plain_epoll"]
-                + [str(number) for number in (port, CONNECTIONS, SIZE, SECONDS)],
+                + [str(number) for number in (server.port, CONNECTIONS, SIZE, SECONDS)],
                 stdout=subprocess.PIPE,
                 check=True,
             )
-        used = meter.usage(before, meter.settle(pid))
+        used = meter.usage(before, meter.settle(server.pid))
     result = json.loads(done.stdout)
     requests = result["requests"]
     return Cost(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clients.engine.driver import Engine
-from clients.load import Load
+from clients.load import AimedLoad
 from clients.targets.faulty import FAULTS
 
 REQUESTS = 1_000_000
@@ -70,7 +70,7 @@ def soak(requests: int, window_seconds: float = WINDOW_SECONDS) -> Soak:
     latest = 0.0
     early = 0
     with faulty_server() as port:
-        load = Load(
+        load = AimedLoad(
             port=port,
             connections=CONNECTIONS,
             depth=DEPTH,

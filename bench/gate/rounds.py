@@ -20,7 +20,7 @@ from bench.plan.scenarios import ECHO, Scenario, find_load
 from reports.gate.effects import Limit
 from reports.gate.verdicts import LIMITS, Outcome, Pair, Verdict, judge
 
-ECHO_64 = replace(ECHO, size_bytes=64)
+ECHO_64 = ECHO.loaded(size_bytes=64)
 """The least work per request: what a model itself costs has the largest share of it."""
 
 PAIRS = 12

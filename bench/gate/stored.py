@@ -238,7 +238,7 @@ def measure(
 def _one_server(cell: Cell, shape: Shape) -> tuple[dict[str, list[float]], dict[str, int]]:
     """Return every slice's figures of a fresh server, and its errors; SideFailed."""
     conditions = SideBySide(place(cell.scenario.placement, allowed_cpus()), shape)
-    with root_of(cell.scenario) as root, Side("head", cell, ROOT, root, conditions) as side:
+    with root_of(cell.scenario.load) as root, Side("head", cell, ROOT, root, conditions) as side:
         side.open()
         slices = [side.slice() for _ in range(shape.slices)]
         found = {metric: [each[metric] for each in slices] for metric in slices[0]}

@@ -7,22 +7,22 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.plan.scenarios import Scenario
 from clients.engine.exchange import file_content, file_name
+from reports.load import Load
 
 
 @contextlib.contextmanager
-def root_of(scenario: Scenario) -> Iterator[str]:
+def root_of(load: Load) -> Iterator[str]:
     """Give a new folder with what the requests need in it; empty when they are not about files.
 
     It is where the system keeps temporary files (TMPDIR), and is gone afterwards. A GET finds
     its file there, a PUT nothing.
     """
-    if not scenario.file_bytes:
+    if not load.file_bytes:
         yield ""
         return
     with tempfile.TemporaryDirectory(prefix="threadmill-") as folder:
-        if scenario.kind == "GET":
-            with (Path(folder) / file_name(scenario.file_bytes)).open("wb") as file:
-                file.writelines(file_content(scenario.file_bytes))
+        if load.kind == "GET":
+            with (Path(folder) / file_name(load.file_bytes)).open("wb") as file:
+                file.writelines(file_content(load.file_bytes))
         yield folder

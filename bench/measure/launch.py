@@ -21,12 +21,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from bench.measure import meter
 from bench.measure.placement import pinned
 from clients.engine.driver import allow_descriptors
+from clients.load import AimedLoad
 from clients.probe import Probe
+from reports.load import Load
 from servers import catalog
 
 READY_SECONDS = 20.0
@@ -36,6 +38,9 @@ GROUP_SECONDS = 0.5  # for children that end because their parent has
 LAST_LINES = 8
 UNTIMED = ("--idle-timeout", "0", "--write-timeout", "0")
 """A measured server keeps no time on its peers: not every model could do so at the same cost."""
+
+IDENTITY = ("implementation", "python", "gil", "jit")
+"""What of a ready line tells the interpreter: two servers that differ in it are not the same."""
 
 ROOT = Path(catalog.__file__).parents[1]
 """The folder that holds our `servers` package: all of this project that a server can import."""
@@ -89,6 +94,7 @@ class Server:
         self._cpus = cpus
         self.host = ""
         self.port = 0
+        self.ready: dict[str, Any] = {}  # all that the ready line says
         self.ready_seconds = 0.0  # from the start of the process to its ready line
         self.first_answer_seconds = 0.0  # and to the first answered request
 
@@ -134,8 +140,8 @@ class Server:
         line = self._first_line()
         self.ready_seconds = time.monotonic() - self._started
         try:
-            ready = json.loads(line)
-            self.host, self.port = ready["host"], ready["port"]
+            self.ready = dict(json.loads(line))
+            self.host, self.port = self.ready["host"], self.ready["port"]
         except (ValueError, TypeError, KeyError) as error:
             raise ServerDied(self._with_last_words(f"no ready line: {line!r}")) from error
         try:
@@ -144,6 +150,14 @@ class Server:
                 self.first_answer_seconds = time.monotonic() - self._started
         except OSError as error:
             raise ServerDied(self._with_last_words(f"no first answer: {error}")) from error
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the server said it runs under; empty where an older one says nothing."""
+        return {name: self.ready[name] for name in IDENTITY if name in self.ready}
+
+    def aimed(self, load: Load, **changes: Any) -> AimedLoad:
+        """Aim a load, with some of its fields changed, at the server."""
+        return AimedLoad.at(self.host, self.port, load, **changes)
 
     def check_alive(self) -> None:
         """Raise ServerDied when the process has ended."""

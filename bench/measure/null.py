@@ -14,21 +14,49 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from bench.measure.placement import Placement, pinned, place
-from bench.plan.scenarios import Scenario
+from bench.measure.window import Timing, answers
 from clients.engine.exchange import Exchange
 from clients.engine.generator import Generator
-from clients.load import Load
-from clients.tally import Tally
+from clients.load import AimedLoad
+from reports.load import Load
+from reports.tally import Tally
 
 WARM_UP_SECONDS = 0.1
 ROUND_TRIP_SECONDS = 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A server of ours that is no model, running."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    def check_alive(self) -> None:
+        """Raise HelperEnded when it is gone."""
+        if (code := self.process.poll()) is not None:
+            raise HelperEnded(f"a server of ours ended with exit code {code}")
+
+    def aimed(self, load: Load) -> AimedLoad:
+        """Aim a load at it."""
+        return AimedLoad.at("127.0.0.1", self.port, load)
+
+
+class HelperEnded(RuntimeError):  # noqa: N818  # it says what happened
+    """A server of ours that is no model is gone; the message is a sentence."""
+
+
 @contextlib.contextmanager
-def helper(module: str, cpus: Sequence[int], *words: str) -> Iterator[tuple[int, int]]:
-    """Run a server of ours that is no model on `cpus`; gives its process id and port."""
+def helper(module: str, cpus: Sequence[int], *words: str) -> Iterator[Helper]:
+    """Run a server of ours that is no model on `cpus`."""
     with contextlib.ExitStack() as stack:
         with pinned(cpus):
             process = stack.enter_context(
@@ -41,41 +69,29 @@ def helper(module: str, cpus: Sequence[int], *words: str) -> Iterator[tuple[int,
             )
         # Leaving closes its standard input, which ends it.
         assert process.stdout is not None  # noqa: S101  # it was opened as a pipe
-        yield process.pid, json.loads(process.stdout.readline())["port"]
+        yield Helper(process, json.loads(process.stdout.readline())["port"])
 
 
 @contextlib.contextmanager
-def null_server(cpus: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Run the null server on `cpus`; gives its process id and port."""
+def null_server(cpus: Sequence[int]) -> Iterator[Helper]:
+    """Run the null server on `cpus`."""
     with helper("clients.targets.null", cpus) as server:
         yield server
 
 
-def drive(load: Load, cpus: Sequence[int], seconds: float) -> Tally:
+def drive(load: AimedLoad, cpus: Sequence[int], seconds: float) -> Tally:
     """Return what the engine on `cpus` gets from a server that is there already."""
+    timing = Timing(warm_up_seconds=WARM_UP_SECONDS, seconds=seconds, drain_seconds=WARM_UP_SECONDS)
     with Generator(cpus) as generator:
-        generator.open(load)
-        generator.warm_up(WARM_UP_SECONDS)
-        generator.measure(seconds, seconds)
-        generator.drain(WARM_UP_SECONDS)
-        tally = generator.tally()
-        generator.close()
-        return tally
+        return answers(generator, load, timing)
 
 
-def ceiling(scenario: Scenario, placement: Placement, seconds: float) -> float:
-    """Return the null server's requests per second under the load of `scenario`."""
-    with null_server(placement.server) as (_, port):
-        load = Load(
-            port=port,
-            connections=scenario.connections,
-            depth=scenario.depth,
-            session=scenario.session,
-            size=scenario.size_bytes,
-        )
-        whole = Exchange.of(load).request.length  # the frame's header with it
-        load = dataclasses.replace(load, framing="rawecho", size=whole)
-        return drive(load, placement.client, seconds).throughput
+def ceiling(load: Load, placement: Placement, seconds: float) -> float:
+    """Return the null server's requests per second under `load`, its frames as raw bytes."""
+    whole = Exchange.of(load).request.length  # the frame's header with it
+    raw = dataclasses.replace(load, kind="ECHO", framing="rawecho", size_bytes=whole)
+    with null_server(placement.server) as server:
+        return drive(server.aimed(raw), placement.client, seconds).throughput
 
 
 def wake_up_ns(cpus: Sequence[int] | Placement) -> dict[str, float]:
@@ -89,7 +105,7 @@ def wake_up_ns(cpus: Sequence[int] | Placement) -> dict[str, float]:
 
 
 def _round_trip_ns(placement: Placement) -> float:
-    with null_server(placement.server) as (_, port):
-        load = Load(port=port, connections=1, framing="rawecho", size=64)
+    with null_server(placement.server) as server:
+        load = server.aimed(Load(connections=1, framing="rawecho", size_bytes=64))
         tally = drive(load, placement.client, ROUND_TRIP_SECONDS)
         return float(tally.answered.values_at([50])[0])

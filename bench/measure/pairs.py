@@ -27,7 +27,7 @@ from bench.measure import meter
 from bench.measure.files import root_of
 from bench.measure.launch import Server, ServerDied
 from bench.measure.placement import Placement
-from bench.measure.trial import load_of, still_seconds
+from bench.measure.window import Timing, look, open_load
 from bench.plan.order import Cell
 from clients.engine.generator import Generator, GeneratorError
 from reports.gate.verdicts import Pair
@@ -57,20 +57,17 @@ def slice_of(
     Throughput in answers per second, p50 and p99 in us, CPU in us per request; it is read at rest
     on both sides of the slice. NothingMeasured without any answer, ServerDied when it is gone.
     """
-    before = meter.settle(server.pid, rest_seconds)
-    generator.measure(seconds, seconds)
-    after = meter.settle(server.pid, rest_seconds)
-    server.check_alive()
-    tally = generator.tally()
+    window = look(generator, server, Timing(warm_up_seconds=0.0, seconds=seconds), rest_seconds)
+    tally = window.tally
     if not tally.requests or not tally.answered.count:
-        errors = [f"{count:,} {kind}" for kind, count in tally.errors.items() if count]
+        errors = [f"{count:,} {kind}" for kind, count in tally.troubles.items()]
         raise NothingMeasured(", ".join([f"no answer within {seconds:g} s", *errors]))
     p50, p99 = (float(value) / 1e3 for value in tally.answered.values_at([50, 99]))
     return {
         "throughput": tally.throughput,
         "p50": p50,
         "p99": p99,
-        "cpu": max(1, after.cpu_ns - before.cpu_ns) / 1e3 / tally.requests,
+        "cpu": max(1e-3, window.usage.cpu_seconds * 1e6) / tally.requests,
     }
 
 
@@ -99,7 +96,7 @@ class SideBySide:
         )
         homes = {"base": base, "head": head}
         names = rng.sample(sorted(homes), 2)
-        with root_of(cell.scenario) as root:
+        with root_of(cell.scenario.load) as root:
             try:
                 with ExitStack() as stack:
                     sides = {
@@ -198,12 +195,12 @@ class Side:
         """Wait for the server, connect and warm up."""
         with self._blamed():
             self._server.wait_until_answering()
-            self._generator.open(load_of(self._server, self._cell))
-            self._generator.warm_up(self._shape.warm_up_seconds)
+            load = self._server.aimed(self._cell.scenario.load)
+            open_load(self._generator, load, self._shape.warm_up_seconds)
 
     def slice(self) -> dict[str, float]:
         """Return the figures of a slice."""
-        rest_seconds = still_seconds(self._cell)
+        rest_seconds = self._cell.scenario.load.rest_seconds
         with self._blamed():
             return slice_of(self._server, self._generator, self._shape.slice_seconds, rest_seconds)
 
@@ -216,6 +213,6 @@ class Side:
         with self._blamed():
             self._generator.drain(DRAIN_SECONDS)
             self._server.check_alive()
-        errors = self._generator.tally().errors
+        tally = self._generator.tally()
         self._generator.close()
-        return {kind: count for kind, count in errors.items() if count}
+        return tally.troubles

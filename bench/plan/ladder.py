@@ -6,8 +6,10 @@ stopped before it fills the machine's memory, not when it has.
 
 from __future__ import annotations
 
-from bench.plan.order import Cell, Trial
+from bench.plan.order import Trial
+from reports.load import Load
 from reports.record import Sample
+from reports.tally import Tally
 
 MEMORY_SHARE = 0.25
 """Of the machine's memory: the most that a server may take."""
@@ -29,9 +31,9 @@ class Ladder:
 
     def refusal(self, trial: Trial) -> str:
         """Return why a trial must not be tried, in a sentence; empty: it may."""
-        if not trial.cell.scenario.idle:
+        key, idle = self._key(trial), trial.cell.scenario.load.idle_connections
+        if not idle:
             return ""
-        key, idle = self._key(trial), trial.cell.scenario.idle
         if key in self._stops:
             return self._stops[key]
         points = self._points.get(key, [])
@@ -46,9 +48,9 @@ class Ladder:
 
     def climbed(self, trial: Trial, sample: Sample) -> None:
         """Note what a rung took, and whether the model held it."""
-        if not trial.cell.scenario.idle:
+        key, idle = self._key(trial), trial.cell.scenario.load.idle_connections
+        if not idle:
             return
-        key, idle = self._key(trial), trial.cell.scenario.idle
         points = self._points.setdefault(key, [(0, sample.pss_idle_bytes)])
         points.append((idle, sample.pss_loaded_bytes))
         if trouble := sample.failure.partition("\n")[0] or sample.stopped:
@@ -59,18 +61,19 @@ class Ladder:
         return (trial.block, *trial.cell.ladder)
 
 
-def shortfall(cell: Cell, idle_served: int, busy_served: int, timeouts: int) -> str:
+def shortfall(load: Load, tally: Tally) -> str:
     """Return what a ladder's rung lacked, in words; empty when every connection was served.
 
     A pool serves whoever is left when others have given up, so those that did are counted, too.
     """
-    scenario = cell.scenario
-    if not scenario.idle:
+    idle = load.idle_connections
+    if not idle:
         return ""
+    at_first = idle - tally.errors["timeout"]
     lacks = (
-        (idle_served, scenario.idle, "of {asked:,} idle connections were served"),
-        (busy_served, scenario.connections, "of {asked:,} busy connections were served"),
-        (scenario.idle - timeouts, scenario.idle, "of {asked:,} idle connections at first try"),
+        (tally.idle_served, idle, "of {asked:,} idle connections were served"),
+        (tally.served, load.connections, "of {asked:,} busy connections were served"),
+        (at_first, idle, "of {asked:,} idle connections at first try"),
     )
     words = [
         f"{max(0, got):,} {text.format(asked=asked)}" for got, asked, text in lacks if got < asked

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 
 from bench.plan.scenarios import Scenario
+from reports.key import CellKey
 from servers.catalog import Model
 
 
@@ -24,6 +25,11 @@ class Cell:
     model: Model
     scenario: Scenario
     workers: int  # of a pool; 0: the model has none
+
+    @property
+    def key(self) -> CellKey:
+        """What tells the cell from all others, here and in every record."""
+        return CellKey(self.scenario.name, self.scenario.level, self.model.name)
 
     @property
     def ladder(self) -> tuple[str, str, int]:
@@ -69,11 +75,14 @@ def climbing(cells: Sequence[Cell]) -> list[Cell]:
     """Return `cells` with the rungs of each ladder, which keep their places, sorted upwards."""
     places: dict[tuple[str, str, int], list[int]] = defaultdict(list)
     for place, cell in enumerate(cells):
-        if cell.scenario.idle:
+        if cell.scenario.load.idle_connections:
             places[cell.ladder].append(place)
     climbed = list(cells)
     for ladder in places.values():
-        rungs = sorted((cells[place] for place in ladder), key=lambda cell: cell.scenario.idle)
+        rungs = sorted(
+            (cells[place] for place in ladder),
+            key=lambda cell: cell.scenario.load.idle_connections,
+        )
         for place, cell in zip(ladder, rungs, strict=True):
             climbed[place] = cell
     return climbed

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bench.plan.order import Trial
+from reports.key import CellKey
 from reports.record import Sample
 
 UNITS: Mapping[str, float] = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -48,15 +49,16 @@ class Width(NamedTuple):
 
 def widest(samples: Sequence[Sample]) -> Width:
     """Return the width of the least certain cell; infinite with a single trial."""
-    cells: dict[tuple[str, str, str], list[Sample]] = defaultdict(list)
+    cells: dict[CellKey, list[Sample]] = defaultdict(list)
     for sample in samples:
-        cells[sample.scenario, sample.level, sample.model].append(sample)
+        cells[sample.cell].append(sample)
     return max(
         (
             Width(
-                width_of([sample.requests / sample.seconds for sample in trials]), f"{name} {model}"
+                width_of([sample.tally.throughput for sample in trials]),
+                f"{cell.scenario} {cell.subject}",
             )
-            for (name, _, model), trials in cells.items()
+            for cell, trials in cells.items()
             if all(map(is_sound, trials))
         ),
         default=Width(0.0, "no cell that can be ranked"),
@@ -65,8 +67,9 @@ def widest(samples: Sequence[Sample]) -> Width:
 
 def is_sound(sample: Sample) -> bool:
     """Whether a trial did what was asked of it."""
-    served = sample.requests_per_connection and all(sample.requests_per_connection)
-    return bool(served and not sample.failure and not any(sample.errors.values()))
+    tally = sample.tally
+    served = tally.requests_per_connection and all(tally.requests_per_connection)
+    return bool(served and not sample.failure and not tally.troubles)
 
 
 def width_of(values: Sequence[float]) -> float:

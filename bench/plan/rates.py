@@ -29,8 +29,8 @@ def probes(cells: Iterable[Cell]) -> list[Cell]:
 
 def capacity(sample: Sample) -> float:
     """Return what a probe's trial says."""
-    served = all(sample.requests_per_connection) and not any(sample.errors.values())
-    return sample.requests / sample.seconds if sample.seconds and served else 0.0
+    served = all(sample.tally.requests_per_connection) and not sample.tally.troubles
+    return sample.tally.throughput if served else 0.0
 
 
 def _own(cell: Cell, capacities: Capacities) -> float:
@@ -64,7 +64,7 @@ def resolve(cells: Sequence[Cell], capacities: Capacities) -> list[Cell]:
 
 def _at_rate(cell: Cell, capacities: Capacities) -> Cell:
     rate = cell.scenario.share * CAPACITIES[cell.scenario.share_of](cell, capacities)
-    return replace(cell, scenario=replace(cell.scenario, rate=float(f"{rate:.2g}")))
+    return replace(cell, scenario=cell.scenario.loaded(rate=float(f"{rate:.2g}")))
 
 
 def left_out(capacities: Capacities) -> list[str]:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+from reports.load import FILE_KINDS, Load
 
 
 class UnknownNameError(LookupError):
@@ -26,37 +29,31 @@ class Scenario:
 
     name: str
     shows: str
-    connections: int
-    kind: str  # of the requests, see clients.load.REQUEST_KINDS
-    size_bytes: int  # of the payload; of the file that a GET or a PUT moves
-    session: int = 0  # requests in a connection's life; 0: it lives for the run
-    argument: int = 0  # rounds of COMPUTE, microseconds of WAIT
-    depth: int = 1  # requests outstanding on each connection
+    load: Load
     placement: str = "split"  # one of bench.measure.placement.PLACEMENTS
     workers: int = 0  # of a pool; 0: as many as the model's row says
-    rate: float = 0.0  # open loop: requests due per second; 0: a closed loop, or `share` tells
-    arrivals: str = "uniform"  # of an open loop; or "poisson"
     share: float = 0.0  # open loop: the rate as a share of a capacity, measured when a run begins
     share_of: str = ""  # whose: a row of bench.plan.rates.CAPACITIES
-    idle: int = 0  # further connections, which make one request and then keep quiet
     backlog: int = 0  # of the server; 0: its own
-    connect_at_once: int = 128
-    connect_timeout_seconds: float = 5.0
-    request_timeout_seconds: float = 30.0
+
+    def loaded(self, **changes: Any) -> Scenario:
+        """Return the scenario with some fields of its load changed."""
+        return replace(self, load=replace(self.load, **changes))
 
     @property
     def level(self) -> str:
         """The load in words; what goes without saying (split, the usual pool) is left out."""
-        words = [_count(self.connections, "connection")]
-        if self.session:
-            words.append(f"{_count(self.session, 'request')} each")
-        words.append(REQUEST_WORDS.get(self.kind, _size)(self))
+        load = self.load
+        words = [_count(load.connections, "connection")]
+        if load.session:
+            words.append(f"{_count(load.session, 'request')} each")
+        words.append(REQUEST_WORDS.get(load.kind, _size)(load))
         if self.share:
             words.append(f"{self.share:.0%} of {self.share_of} capacity")
-        elif self.rate:
-            words.append(f"{self.rate:,.0f}/s")
-        if self.idle:
-            words.append(f"{self.idle:,} idle")
+        elif load.rate:
+            words.append(f"{load.rate:,.0f}/s")
+        if load.idle_connections:
+            words.append(f"{load.idle_connections:,} idle")
         if self.backlog:
             words.append(f"backlog {self.backlog:,}")
         if self.placement != "split":
@@ -66,33 +63,29 @@ class Scenario:
         return ", ".join(words)
 
     @property
-    def file_bytes(self) -> int:
-        """Bytes of a file that each request moves; 0: it is not about files."""
-        return self.size_bytes if self.kind in FILE_KINDS else 0
-
-    @property
     def saturates(self) -> bool:
         """Whether the generator may be what limits it: nothing else says how fast to go."""
-        return self.kind == "ECHO" and not (self.share or self.rate or self.idle or self.backlog)
+        load = self.load
+        return load.kind == "ECHO" and not (
+            self.share or load.rate or load.idle_connections or self.backlog
+        )
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' if number != 1 else ''}"
 
 
-def _size(scenario: Scenario) -> str:
-    size = scenario.size_bytes
+def _size(load: Load) -> str:
+    size = load.size_bytes
     units = ((2**20, "MiB"), (2**10, "KiB"))
     whole = (f"{size // scale} {unit}" for scale, unit in units if size and size % scale == 0)
     return next(whole, f"{size} B")
 
 
-FILE_KINDS = ("GET", "PUT")
-
-REQUEST_WORDS: Mapping[str, Callable[[Scenario], str]] = {
-    "COMPUTE": lambda scenario: f"{scenario.argument:,} rounds",
-    "WAIT": lambda scenario: f"{scenario.argument / 1000:g} ms",
-    **{kind: lambda scenario: f"files of {_size(scenario)}" for kind in FILE_KINDS},
+REQUEST_WORDS: Mapping[str, Callable[[Load], str]] = {
+    "COMPUTE": lambda load: f"{load.argument:,} rounds",
+    "WAIT": lambda load: f"{load.argument / 1000:g} ms",
+    **{kind: lambda load: f"files of {_size(load)}" for kind in FILE_KINDS},
 }
 """How a level names requests that are not told by their size."""
 
@@ -100,9 +93,7 @@ REQUEST_WORDS: Mapping[str, Callable[[Scenario], str]] = {
 ECHO = Scenario(
     name="echo",
     shows="what a request costs",
-    connections=64,
-    kind="ECHO",
-    size_bytes=1024,
+    load=Load(connections=64, kind="ECHO", size_bytes=1024),
 )
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -112,43 +103,34 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario(
             name="churn",
             shows="what a connection costs",
-            connections=16,
-            session=1,
-            kind="ECHO",
-            size_bytes=64,
+            load=Load(connections=16, session=1, kind="ECHO", size_bytes=64),
         ),
         Scenario(
             name="sessions",
             shows="both; waiting for a turn",
-            connections=64,
-            session=20,
-            kind="ECHO",
-            size_bytes=1024,
+            load=Load(connections=64, session=20, kind="ECHO", size_bytes=1024),
         ),
         Scenario(
             name="compute",
             shows="the GIL",
-            connections=8,
-            kind="COMPUTE",
-            size_bytes=64,
-            argument=75_000,  # about 2 ms in CPython 3.11; fixed, so that runs compare
+            load=Load(
+                connections=8,
+                kind="COMPUTE",
+                size_bytes=64,
+                argument=75_000,  # about 2 ms in CPython 3.11; fixed, so that runs compare
+            ),
             placement="free",
         ),
         Scenario(
             name="wait",
             shows="how many can wait at once",
-            connections=64,
-            kind="WAIT",
-            size_bytes=64,
-            argument=20_000,
+            load=Load(connections=64, kind="WAIT", size_bytes=64, argument=20_000),
             placement="free",
         ),
         Scenario(
             name="bulk",
             shows="bytes through user space",
-            connections=8,
-            kind="ECHO",
-            size_bytes=256 * 1024,
+            load=Load(connections=8, kind="ECHO", size_bytes=256 * 1024),
         ),
     )
 }
@@ -159,16 +141,12 @@ FILES: Mapping[str, Scenario] = {
         Scenario(
             name="file-get",
             shows="a file on its way out",
-            connections=16,
-            kind="GET",
-            size_bytes=2**20,
+            load=Load(connections=16, kind="GET", size_bytes=2**20),
         ),
         Scenario(
             name="file-put",
             shows="a file on its way in, verified and synced",
-            connections=16,
-            kind="PUT",
-            size_bytes=2**20,
+            load=Load(connections=16, kind="PUT", size_bytes=2**20),
         ),
     )
 }
@@ -176,8 +154,8 @@ FILES: Mapping[str, Scenario] = {
 with it `make bench`, to its limit of five minutes."""
 
 LEVELS: tuple[Scenario, ...] = (
-    *(replace(ECHO, connections=connections) for connections in (1, 8, 256, 1_000)),
-    *(replace(ECHO, size_bytes=size_bytes) for size_bytes in (64, 16 * 1024)),
+    *(ECHO.loaded(connections=connections) for connections in (1, 8, 256, 1_000)),
+    *(ECHO.loaded(size_bytes=size_bytes) for size_bytes in (64, 16 * 1024)),
     replace(ECHO, placement="free"),
     *(replace(scenario, workers=8) for scenario in SCENARIOS.values()),
 )
@@ -211,13 +189,15 @@ STUDIES: Mapping[str, tuple[Scenario, ...]] = {
         Scenario(
             name="connections",
             shows="what an idle connection costs, and how many can be had",
-            connections=16,
-            kind="ECHO",
-            size_bytes=64,
-            idle=idle,
-            # A model that does not serve an idle connection is known by its waiting in vain.
-            request_timeout_seconds=3.0,
-            connect_at_once=512,
+            load=Load(
+                connections=16,
+                kind="ECHO",
+                size_bytes=64,
+                idle_connections=idle,
+                # A model that does not serve an idle connection is known by its waiting in vain.
+                request_timeout_seconds=3.0,
+                connect_at_once=512,
+            ),
         )
         for idle in (10, 100, 1_000, 10_000)
     ),
@@ -225,13 +205,15 @@ STUDIES: Mapping[str, tuple[Scenario, ...]] = {
         Scenario(
             name="backlog",
             shows="a burst of connects against a queue",
-            connections=256,
-            kind="ECHO",
-            size_bytes=64,
+            load=Load(
+                connections=256,
+                kind="ECHO",
+                size_bytes=64,
+                connect_at_once=256,
+                # Long enough for a lost SYN to be sent again twice, after 1 s and after 3.
+                connect_timeout_seconds=4.0,
+            ),
             backlog=backlog,
-            connect_at_once=256,
-            # Long enough for a lost SYN to be sent again twice, after 1 s and after 3.
-            connect_timeout_seconds=4.0,
         )
         for backlog in (5, 128, 1024)
     ),

@@ -95,7 +95,7 @@ class Ceilings:
         key = (trial.block, dataclasses.replace(scenario, workers=0))
         if key not in self._known:
             placement = place(scenario.placement, self._cpus)
-            self._known[key] = ceiling(scenario, placement, self._seconds)
+            self._known[key] = ceiling(scenario.load, placement, self._seconds)
         return self._known[key]
 
 

@@ -120,7 +120,7 @@ class Bar:
     def finished(self, sample: Sample) -> None:
         """Move the bar by one trial."""
         self._clock.step()
-        description = f"{sample.scenario} {sample.model}"
+        description = f"{sample.cell.scenario} {sample.cell.subject}"
         if sample.failure:
             self._progress.console.print(
                 f"{description} failed: {sample.failure}", style="red", markup=False
@@ -159,11 +159,11 @@ class Lines:
         """Print the trial."""
         self._clock.step()
         width = len(str(self._clock.trials))
-        rate = sample.requests / sample.seconds if sample.seconds else 0.0
+        rate = sample.tally.throughput
         outcome = f"failed: {sample.failure}" if sample.failure else f"{rate:>9,.0f} requests/s"
         line = (
-            f"{self._clock.done:{width}}/{self._clock.trials}  {sample.scenario:11}"
-            f" {sample.model:13} {outcome}  {self._clock.left()}"
+            f"{self._clock.done:{width}}/{self._clock.trials}  {sample.cell.scenario:11}"
+            f" {sample.cell.subject:13} {outcome}  {self._clock.left()}"
         )
         if remark := remarks(sample):
             line += f"  {remark}"

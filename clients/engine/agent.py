@@ -13,7 +13,7 @@ import sys
 
 from clients.engine._engine import die_with_parent
 from clients.engine.driver import Engine
-from clients.load import Load
+from clients.load import AimedLoad
 
 PHASES = ("open", "warm_up", "measure", "drain", "tally", "close")
 
@@ -27,7 +27,7 @@ def main(cpus: str) -> None:
         name, *arguments = json.loads(line)
         try:
             if name == "open":
-                engine = Engine(Load(**arguments.pop()))
+                engine = Engine(AimedLoad(**arguments.pop()))
             if engine is None or name not in PHASES:
                 raise ValueError(f"no phase {name!r} here")  # noqa: TRY301  # answered as any other
             answer = getattr(engine, name)(*arguments)

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from clients.engine._engine import Worker
 from clients.engine._schedule import Schedule
 from clients.engine.exchange import Exchange
-from clients.load import ERROR_KINDS, Load
+from clients.load import ERROR_KINDS, AimedLoad
+from reports.tally import THREADS
 
 MAX_INTERVALS = 1024
 """Of a window: each costs a histogram of 216 KiB in every thread."""
@@ -55,7 +56,7 @@ class Share:
     schedule: Schedule | None  # its part of an open loop
 
 
-def shares(load: Load) -> list[Share]:
+def shares(load: AimedLoad) -> list[Share]:
     """Deal a load out to the engine's threads.
 
     Uniform arrivals take turns among the threads; Poisson arrivals at rate r are the sum of n
@@ -63,13 +64,13 @@ def shares(load: Load) -> list[Share]:
     """
     dealt: list[Share] = []
     first = 0
-    for index in range(load.threads):
-        busy = _deal(load.connections, load.threads, index)
-        idle = _deal(load.idle, load.threads, index)
+    for index in range(load.engine_threads):
+        busy = _deal(load.connections, load.engine_threads, index)
+        idle = _deal(load.idle_connections, load.engine_threads, index)
         schedule = None
         if load.rate:
             turn_ns = index * 1e9 / load.rate if load.arrivals == "uniform" else 0.0
-            rate = load.rate / load.threads
+            rate = load.rate / load.engine_threads
             schedule = Schedule(rate, load.arrivals, (load.seed + index) % 2**64, turn_ns)
         dealt.append(Share(first, busy, idle, schedule))
         first += busy + idle
@@ -87,14 +88,13 @@ def allow_descriptors() -> None:
 
 
 class Engine:
-    """A `Driver` over epoll, without the GIL, in `load.threads` threads."""
+    """A `Driver` over epoll, without the GIL, in `load.engine_threads` threads."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: AimedLoad) -> None:
         allow_descriptors()
         exchange = Exchange.of(load)
         self._workers = [Worker(load, exchange, share) for share in shares(load)]
-        self._pool = ThreadPoolExecutor(load.threads)
-        self._rate = load.rate
+        self._pool = ThreadPoolExecutor(load.engine_threads)
         self._seconds = self._interval_seconds = self._cpu_seconds = 0.0
 
     def open(self) -> None:
@@ -126,32 +126,12 @@ class Engine:
     def tally(self) -> dict[str, Any]:
         """Return the figures of the last window, those of the threads added up."""
         parts = [worker.results() for worker in self._workers]
-
-        def joined(name: str) -> list[Any]:
-            return [figure for part in parts for figure in part[name]]
-
-        def added(name: str) -> list[int]:
-            return [sum(figures) for figures in zip(*(part[name] for part in parts), strict=True)]
-
-        return {
+        figures = {name: rule([part[name] for part in parts]) for name, rule in THREADS.items()}
+        return figures | {
+            "errors": dict(zip(ERROR_KINDS, figures["errors"], strict=True)),
+            "requests": sum(figures["interval_requests"]),
             "seconds": self._seconds,
-            "requests": sum(joined("interval_requests")),
-            "errors": dict(zip(ERROR_KINDS, added("errors"), strict=True)),
-            "rate": self._rate,
-            "answered": joined("answered"),
-            "unanswered": joined("unanswered"),
-            "connecting": joined("connecting"),
-            "connect_retries": sum(joined("connect_retries")),
-            "services": joined("services"),
-            "send_lags": joined("send_lags"),
-            "idle_served": sum(joined("idle_served")),
-            "requests_per_connection": joined("requests_per_connection"),
             "interval_seconds": self._interval_seconds,
-            "interval_requests": added("interval_requests"),
-            "interval_latencies": [
-                [pair for latencies in interval for pair in latencies]
-                for interval in zip(*(part["interval_latencies"] for part in parts), strict=True)
-            ],
             "generator_cpu_seconds": self._cpu_seconds,
         }
 

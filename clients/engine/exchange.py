@@ -16,7 +16,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from clients.load import REQUEST_KINDS, Load
+from clients.load import REQUEST_KINDS
+from reports.load import Load
 from servers.protocol import (
     ANSWER,
     DATA,
@@ -78,7 +79,7 @@ class Exchange:
     def of(cls, load: Load) -> Exchange:
         """Return the exchange that `load` repeats."""
         if load.framing == "rawecho":
-            return _raw_echo(load.size, load.length_prefix)
+            return _raw_echo(load.size_bytes, load.length_prefix)
         return _TRANSFERS.get(load.kind, _exchange)(load)
 
 
@@ -92,13 +93,14 @@ def _raw_echo(size: int, length_prefix: int) -> Exchange:
 def _exchange(load: Load) -> Exchange:
     kind = REQUEST_KINDS[load.kind]
     argument = load.argument.to_bytes(4, "big") if load.kind in {"COMPUTE", "WAIT"} else b""
-    payload = _payload(load.size)
+    payload = _payload(load.size_bytes)
     return Exchange(
         Message(
-            head=HEADER.pack(len(argument) + load.size, kind, 0, 0) + argument, payload=payload
+            head=HEADER.pack(len(argument) + load.size_bytes, kind, 0, 0) + argument,
+            payload=payload,
         ),
         Message(
-            head=HEADER.pack(load.size, kind | ANSWER, 0, 0),
+            head=HEADER.pack(load.size_bytes, kind | ANSWER, 0, 0),
             payload=payload,
             upper=load.kind == "UPPER",
         ),
@@ -106,18 +108,18 @@ def _exchange(load: Load) -> Exchange:
 
 
 def _get(load: Load) -> Exchange:
-    request = frame(GET, 0, file_name(load.size).encode())
+    request = frame(GET, 0, file_name(load.size_bytes).encode())
     return Exchange(
         Message(payload=request, marked=False),
-        Message(payload=_transfer(load.size), marked=False),
+        Message(payload=_transfer(load.size_bytes), marked=False),
     )
 
 
 def _put(load: Load) -> Exchange:
-    name = file_name(load.size)
-    values = {"name": name, "size": load.size, "sha256": _digest(load.size)}
+    name = file_name(load.size_bytes)
+    values = {"name": name, "size": load.size_bytes, "sha256": _digest(load.size_bytes)}
     return Exchange(
-        Message(payload=frame(PUT, 0, name.encode()) + _transfer(load.size), marked=False),
+        Message(payload=frame(PUT, 0, name.encode()) + _transfer(load.size_bytes), marked=False),
         Message(payload=frame(PUT | ANSWER, 0, json_body(values)), marked=False),
     )
 

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
-from clients.load import Load
-from clients.tally import Tally
+from clients.load import AimedLoad
+from reports.tally import Tally
 
 EXIT_SECONDS = 2.0
 
@@ -43,7 +43,7 @@ class Generator:
         """The process id of the engine."""
         return self._process.pid
 
-    def open(self, load: Load) -> None:
+    def open(self, load: AimedLoad) -> None:
         """Connect; returns when every connection is open or has failed."""
         self._call("open", dataclasses.asdict(load))
 

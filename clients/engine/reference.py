@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from clients.engine.exchange import Exchange
-from clients.load import ERROR_KINDS, Load
+from clients.load import ERROR_KINDS, AimedLoad
 from clients.pacing import due_times
 from reports.histogram import slot_of
 from servers.protocol import ERROR, HEADER
@@ -67,15 +67,15 @@ class Connection:
 
 
 class Reference:
-    """A `Driver` of this room over `selectors`, in the calling thread; `threads` is ignored."""
+    """A `Driver` of this room over `selectors`, in the calling thread; `engine_threads` is ignored."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: AimedLoad) -> None:
         self._load = load
         self._exchange = Exchange.of(load)
         self._selector = selectors.DefaultSelector()
         self._connections = [
             Connection(number, idle=number >= load.connections)
-            for number in range(load.connections + load.idle)
+            for number in range(load.connections + load.idle_connections)
         ]
         # The open loop: the schedule goes on where the phase before has left it.
         self._schedule = due_times(load.rate, load.arrivals, load.seed) if load.rate else None
@@ -150,7 +150,6 @@ class Reference:
 
         return {
             "seconds": self._end - self._begin,
-            "rate": self._load.rate,
             "requests": len(self._arrivals),
             "errors": {kind: self._errors[kind] for kind in ERROR_KINDS},
             "answered": _pairs([latency for _, latency in self._answered]),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from reports.cells.workload import Cell, Workload
+from reports.load import Load
 from reports.metrics import (
     CPU,
     CPU_PER_MIB,
@@ -21,7 +22,6 @@ from reports.metrics import (
     THROUGHPUT,
     Metric,
 )
-from reports.record import Sample
 from reports.stats import LEAST_COVERAGE, Interval, Ranks, range_coverage, ratio_interval
 from reports.units import DASH, number
 
@@ -63,8 +63,8 @@ class Standing:
             return "not told apart" if len(self.leaders) > 1 else ""
         times, low, high = (number(bound) for bound in self.lead[:3])
         if self.metric.more_is_better:
-            return f"{times} times {self.runner_up.model} ({low} {DASH} {high})"
-        return f"{self.runner_up.model} has {times} times that ({low} {DASH} {high})"
+            return f"{times} times {self.runner_up.subject} ({low} {DASH} {high})"
+        return f"{self.runner_up.subject} has {times} times that ({low} {DASH} {high})"
 
     @property
     def at_what(self) -> str:
@@ -83,9 +83,9 @@ def standing_of(workload: Workload, metric: Metric) -> Standing | None:
     ranks = workload.ranks(metric)
     if not ranks:
         return None
-    cells = {cell.model: cell for cell in workload.cells}
-    leaders = tuple(cells[model] for model, rank in ranks.items() if rank.first == 1)
-    runner_up = next((cells[model] for model, rank in ranks.items() if rank.first > 1), None)
+    cells = {cell.subject: cell for cell in workload.cells}
+    leaders = tuple(cells[subject] for subject, rank in ranks.items() if rank.first == 1)
+    runner_up = next((cells[subject] for subject, rank in ranks.items() if rank.first > 1), None)
     lead = None
     if runner_up:
         pair = leaders[0].by_block(metric), runner_up.by_block(metric)
@@ -98,7 +98,7 @@ class Need(NamedTuple):
     """What a reader's workload may be like, and where a run would show it."""
 
     title: str
-    shown_by: Callable[[Sample], bool]
+    shown_by: Callable[[Load], bool]
     metric: Metric
     scenarios: str  # that would show it, for a run that has none of them
 

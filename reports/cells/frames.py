@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
@@ -10,10 +11,7 @@ from reports.cells.workload import Cell, Workload
 from reports.metrics import METRICS, Trial
 from reports.record import Sample
 
-_LABELS = (
-    "scenario", "level", "model", "block", "started", "failure", "connections", "depth", "session",
-    "kind", "size_bytes", "workers", "placement",
-)  # fmt: skip
+_LABELS = ("block", "started", "failure", "workers", "placement", "backlog")
 _CELL_LABELS = (
     "scenario", "level", "model", "placement", "trials", "failures", "offered", "served_low",
     "served_high", "ranked", "limit", "limit_reasons", "disturbed_trials",
@@ -36,7 +34,7 @@ def summary_frame(workloads: Sequence[Workload]) -> pd.DataFrame:
     95% interval of `reports.stats`. `ranks` are those by the workload's headline figure.
     """
     rows = [
-        _cell_row(cell) | {"ranks": str(ranks.get(cell.model, ""))}
+        _cell_row(cell) | {"ranks": str(ranks.get(cell.subject, ""))}
         for workload in workloads
         for ranks in [workload.ranks(workload.headline)]
         for cell in workload.cells
@@ -56,9 +54,10 @@ def _columns() -> list[str]:
 
 def _trial_row(trial: Trial) -> dict[str, object]:
     sample = trial.sample
-    row: dict[str, object] = {name: getattr(sample, name) for name in _LABELS}
+    row: dict[str, object] = sample.cell._asdict()
+    row |= {name: getattr(sample, name) for name in _LABELS} | dataclasses.asdict(sample.load)
     row["served"] = trial.served
-    row["errors"] = sum(sample.errors.values())
+    row["errors"] = sum(sample.tally.errors.values())
     row["disturbed"] = trial.disturbed
     for metric in METRICS:
         row[metric.name] = None if sample.failure else metric.of(trial)
@@ -70,7 +69,7 @@ def _trial_row(trial: Trial) -> dict[str, object]:
 
 def _cell_row(cell: Cell) -> dict[str, object]:
     labels = (
-        cell.scenario, cell.level, cell.model, cell.load.placement, len(cell.trials),
+        cell.scenario, cell.level, cell.subject, cell.asked.placement, len(cell.trials),
         len(cell.failures), cell.load.connections, *cell.served, cell.ranked, cell.verdict.limit,
         "; ".join(cell.verdict.reasons), sum(trial.disturbed for trial in cell.trials),
     )  # fmt: skip

@@ -6,9 +6,10 @@ name it, stand in its row.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reports.cells.workload import Cell, Workload
 from reports.metrics import (
@@ -26,6 +27,7 @@ from reports.metrics import (
     THROUGHPUT,
     Metric,
 )
+from reports.record import Sample
 
 KNEE_TIMES = 10.0
 KNEE_KEPT = 0.98
@@ -42,7 +44,7 @@ class Panel(NamedTuple):
 class Axis(NamedTuple):
     """What the workloads of a ladder differ in."""
 
-    field: str  # of the load
+    field: str  # of the load, or the backlog
     title: str
     words: str  # under the axis
     named_by: str  # a pattern for the part of a level's words that names it
@@ -104,11 +106,6 @@ AXES = (
     ),
 )
 
-_LOAD = (
-    "connections", "depth", "session", "kind", "size_bytes", "argument", "placement", "rate",
-    "idle_connections", "backlog", "file_bytes",
-)  # fmt: skip
-
 
 class Ladder(NamedTuple):
     """Workloads that differ in nothing but one field of the load, the least first."""
@@ -120,17 +117,17 @@ class Ladder(NamedTuple):
 
     def points(self, model: str) -> list[Cell]:
         """Return the cells of a model, the least demanding first."""
-        cells = [cell for rung in self.workloads for cell in rung.cells if cell.model == model]
+        cells = [cell for rung in self.workloads for cell in rung.cells if cell.subject == model]
         return sorted(cells, key=self.at)
 
     def at(self, cell: Cell) -> float:
         """Return where on the axis a cell stands; a curve has a rate for each model."""
-        return float(getattr(cell.load, self.axis.field))
+        return _at(cell.asked, self.axis)
 
     @property
     def models(self) -> list[str]:
         """Every model that any of the workloads has, in the run's order."""
-        return list(dict.fromkeys(cell.model for rung in self.workloads for cell in rung.cells))
+        return list(dict.fromkeys(cell.subject for rung in self.workloads for cell in rung.cells))
 
 
 def ladders_of(workloads: Sequence[Workload]) -> list[Ladder]:
@@ -139,15 +136,31 @@ def ladders_of(workloads: Sequence[Workload]) -> list[Ladder]:
     for axis in AXES:
         families: dict[tuple[str, str, tuple[object, ...]], list[Workload]] = {}
         for workload in workloads:
-            same = tuple(getattr(workload.load, name) for name in _LOAD if name != axis.field)
+            same = _all_else(workload.asked, axis)
             parts = workload.level.split(", ")
             rest = ", ".join(part for part in parts if not re.search(axis.named_by, part))
             families.setdefault((workload.scenario, rest, same), []).append(workload)
         for (scenario, rest, _), rungs in families.items():
-            if len({getattr(rung.load, axis.field) for rung in rungs}) >= axis.rungs:
-                rungs.sort(key=lambda rung: getattr(rung.load, axis.field))
+            if len({_at(rung.asked, axis) for rung in rungs}) >= axis.rungs:
+                rungs.sort(key=lambda rung: _at(rung.asked, axis))  # used at once
                 found.append(Ladder(scenario, rest, axis, tuple(rungs)))
     return found
+
+
+def _at(asked: Sample, axis: Axis) -> float:
+    return float(_what_was_asked(asked)[axis.field])
+
+
+def _all_else(asked: Sample, axis: Axis) -> tuple[object, ...]:
+    """Return what rungs must have in common: the whole load but for the axis and the seed."""
+    aside = {axis.field, "seed"}
+    return tuple(value for name, value in _what_was_asked(asked).items() if name not in aside)
+
+
+def _what_was_asked(asked: Sample) -> dict[str, Any]:
+    """Return every field of the load, and what the server itself was told."""
+    server = {"backlog": asked.backlog, "placement": asked.placement}
+    return dataclasses.asdict(asked.load) | server
 
 
 def knee_of(cells: Sequence[Cell]) -> Cell | None:

@@ -17,6 +17,8 @@ import numpy as np
 
 from reports.cells.limits import Evidence, Verdict, may_use, verdict
 from reports.histogram import PERCENTILES, Histogram, slot_values, summarize
+from reports.key import CellKey
+from reports.load import Load
 from reports.metrics import (
     BANDWIDTH,
     CONNECT_MAX,
@@ -50,10 +52,8 @@ class Spread:
 class Cell:
     """One model under one load: everything its trials say together."""
 
-    scenario: str
-    level: str
-    model: str
-    load: Sample  # any of the trials: they all had this load
+    key: CellKey
+    asked: Sample  # any of the trials: of all of them the same was asked
     trials: tuple[Trial, ...]  # the good ones
     failures: tuple[str, ...]  # what went wrong in each of the others
     errors: dict[str, int]  # by kind, over all trials, zeros included
@@ -62,6 +62,31 @@ class Cell:
     figures: dict[str, Spread]  # by Metric.name; absent when no trial gives it
     verdict: Verdict  # what limited it
     stopped: str = ""  # why the model could not go on at this level
+
+    @property
+    def scenario(self) -> str:
+        """The name of its load."""
+        return self.key.scenario
+
+    @property
+    def level(self) -> str:
+        """Its load in words."""
+        return self.key.level
+
+    @property
+    def model(self) -> str:
+        """The model's name, whatever interpreter it ran under."""
+        return self.key.model
+
+    @property
+    def subject(self) -> str:
+        """What was measured, in words; unique within a workload."""
+        return self.key.subject
+
+    @property
+    def load(self) -> Load:
+        """The load of all of its trials."""
+        return self.asked.load
 
     @property
     def served(self) -> tuple[int, int]:
@@ -150,9 +175,14 @@ class Workload:
     cells: tuple[Cell, ...]
 
     @property
-    def load(self) -> Sample:
+    def asked(self) -> Sample:
         """Any of the trials, for what the cells have in common."""
-        return self.cells[0].load
+        return self.cells[0].asked
+
+    @property
+    def load(self) -> Load:
+        """The load of all cells; only its rate may differ, in a `curve`."""
+        return self.asked.load
 
     @property
     def comparable(self) -> bool:
@@ -165,7 +195,7 @@ class Workload:
         for holds, metric in (
             (self.load.rate, CPU),
             (self.load.idle_connections, PSS_PER_CONNECTION),
-            (self.load.backlog, CONNECT_MAX),
+            (self.asked.backlog, CONNECT_MAX),
         ):
             if holds:
                 return metric
@@ -187,9 +217,9 @@ class Workload:
         return sorted(self.cells, key=place)
 
     def ranks(self, metric: Metric) -> dict[str, Ranks]:
-        """Return the ranks by one figure of all models that may be ranked by it, best first."""
+        """Return the ranks by one figure of all subjects that may be ranked by it, best first."""
         figures = {
-            cell.model: values
+            cell.subject: values
             for cell in self.cells
             if cell.ranked_by(metric) and (values := cell.by_block(metric))
         }
@@ -203,27 +233,24 @@ def workloads_of(run: Run, samples: Iterable[Sample]) -> list[Workload]:
         sample: Sample,
     ) -> tuple[int, str, int, int, int, int, str, list[tuple[int, str]], str]:
         return (
-            _place(sample.scenario, run.scenarios),
-            sample.scenario,
-            sample.connections,
-            sample.size_bytes,
-            sample.idle_connections,
+            _place(sample.cell.scenario, run.scenarios),
+            sample.cell.scenario,
+            sample.load.connections,
+            sample.load.size_bytes,
+            sample.load.idle_connections,
             sample.backlog,
             sample.placement,
-            _natural(sample.level),
-            sample.level,
+            _natural(sample.cell.level),
+            sample.cell.level,
         )
 
-    def model_key(sample: Sample) -> tuple[int, str]:
-        return _place(sample.model, run.models), sample.model
+    def subject_key(sample: Sample) -> tuple[int, CellKey]:
+        return _place(sample.cell.model, run.models), sample.cell
 
-    ordered = sorted(samples, key=lambda s: (workload_key(s), model_key(s), s.block))
+    ordered = sorted(samples, key=lambda s: (workload_key(s), subject_key(s), s.block))
     workloads = []
     for _, group in groupby(ordered, key=workload_key):
-        cells = tuple(
-            _cell(list(trials), gil=bool(run.machine.get("gil", True)))
-            for _, trials in groupby(group, key=model_key)
-        )
+        cells = tuple(_cell(list(trials), run) for _, trials in groupby(group, key=subject_key))
         workloads.append(Workload(cells[0].scenario, cells[0].level, cells))
     return workloads
 
@@ -238,26 +265,26 @@ def _natural(words: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
-def _cell(samples: Sequence[Sample], *, gil: bool) -> Cell:
+def _cell(samples: Sequence[Sample], run: Run) -> Cell:
     # Without a window there is nothing to count: a failed trial, or one that was not tried.
-    trials = tuple(Trial(sample) for sample in samples if not sample.failure and sample.seconds)
+    trials = tuple(
+        Trial(sample) for sample in samples if not sample.failure and sample.tally.seconds
+    )
     errors: Counter[str] = Counter()
     for sample in samples:
-        errors.update(sample.errors)
+        errors.update(sample.tally.errors)
     first = samples[0]
     figures = _figures(trials)
     return Cell(
-        scenario=first.scenario,
-        level=first.level,
-        model=first.model,
-        load=first,
+        key=first.cell,
+        asked=first,
         trials=trials,
         failures=tuple(sample.failure for sample in samples if sample.failure),
         errors=dict(errors),
-        answered=Histogram.merge(trial.answered for trial in trials),
-        unanswered=Histogram.merge(trial.unanswered for trial in trials),
+        answered=Histogram.merge(trial.sample.tally.answered for trial in trials),
+        unanswered=Histogram.merge(trial.sample.tally.unanswered for trial in trials),
         figures=figures,
-        verdict=_verdict(trials, figures, gil=gil),
+        verdict=_verdict(trials, figures, gil=first.has_gil(run)),
         stopped=next((sample.stopped for sample in samples if sample.stopped), ""),
     )
 
@@ -304,7 +331,7 @@ def _merged(trials: Sequence[Trial], metric: Metric, values: Sequence[float]) ->
 def _verdict(trials: Sequence[Trial], figures: dict[str, Spread], *, gil: bool) -> Verdict:
     if not trials:
         return Verdict("unclear", ())
-    load = trials[0].sample
+    asked, load = trials[0].sample, trials[0].sample.load
     generator = figures[GENERATOR.name].value
 
     def median(of: Callable[[Trial], float]) -> float:
@@ -315,21 +342,21 @@ def _verdict(trials: Sequence[Trial], figures: dict[str, Spread], *, gil: bool) 
         Evidence(
             server_cores=figures[SERVER_CORES.name].value,
             server_may_use=may_use(
-                server_cpus=len(load.server_cpus),
-                shared=bool(set(load.server_cpus) & set(load.client_cpus)),
+                server_cpus=len(asked.server_cpus),
+                shared=bool(set(asked.server_cpus) & set(asked.client_cpus)),
                 generator_cores=generator,
                 processes=max(trial.sample.processes for trial in trials),
                 gil=gil,
             ),
             generator_cores=generator,
-            spins=bool(load.spin),
+            spins=load.spin,
             throughput=figures[THROUGHPUT.name].value,
             ceiling=median(lambda trial: trial.sample.ceiling_requests_per_second),
             rate=load.rate,
             in_flight=median(
                 lambda trial: (
-                    trial.sample.requests / trial.sample.seconds * trial.answered.mean() / 1e9
-                    if trial.answered.count
+                    tally.throughput * tally.answered.mean() / 1e9
+                    if (tally := trial.sample.tally).answered.count
                     else 0.0
                 )
             ),

@@ -42,7 +42,7 @@ def fairness(run: Run, workload: Workload) -> Figure | None:
     figure = new_figure(
         height,
         f"{workload.scenario}: {workload.level}: requests per connection",
-        f"{facts(run, workload.load)}  ·  of each model the trial of median throughput",
+        f"{facts(run, workload.asked)}  ·  of each model the trial of median throughput",
     )
     axes = figure.add_axes(
         (
@@ -78,7 +78,7 @@ def _median_trial(cell: Cell) -> Trial | None:
 
 
 def _shares(trial: Trial) -> Floats:
-    counts = np.asarray(trial.sample.requests_per_connection, float)
+    counts = np.asarray(trial.sample.tally.requests_per_connection, float)
     shares: Floats = counts / counts.mean()
     return shares
 

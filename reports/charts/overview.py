@@ -53,7 +53,7 @@ def overview(run: Run, workload: Workload) -> Figure:
     figure = new_figure(
         height,
         f"{workload.scenario}: {workload.level}",
-        f"{facts(run, workload.load)}  ·  {shown}",
+        f"{facts(run, workload.asked)}  ·  {shown}",
     )
     axes = figure.subplots(1, 4, sharey=True, width_ratios=(1, 1.15, 1, 1))
     figure.subplots_adjust(

@@ -50,7 +50,7 @@ def percentile_curves(run: Run, workload: Workload) -> Figure | None:
     figure = new_figure(
         HEIGHT_INCHES,
         f"{workload.scenario}: {workload.level}: latency from p50 to p99.99",
-        f"{facts(run, workload.load)}  ·  all trials together; "
+        f"{facts(run, workload.asked)}  ·  all trials together; "
         f"a curve ends where fewer than {SAMPLES_ABOVE} requests were slower",
     )
     axes = figure.add_axes((0.95 / WIDTH_INCHES, 0.11, 1 - 3.9 / WIDTH_INCHES, 0.74))

@@ -33,7 +33,7 @@ def scaling(run: Run, ladder: Ladder) -> Figure:
     figure = new_figure(
         HEIGHT_INCHES,
         f"{ladder.scenario}: {ladder.load}: by {ladder.axis.title}",
-        f"{facts(run, ladder.workloads[0].load)}  ·  hollow: not ranked "
+        f"{facts(run, ladder.workloads[0].asked)}  ·  hollow: not ranked "
         "(connections unserved, errors or failures)  ·  cross: stopped there",
     )
     panels = figure.subplots(2, 2)

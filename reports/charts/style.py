@@ -107,18 +107,18 @@ def style_of(model: str) -> ModelStyle:
     return MODELS.get(model, spare)
 
 
-def facts(run: Run, load: Sample) -> str:
+def facts(run: Run, asked: Sample) -> str:
     """Return the line under every title: when, on what, and where the processes ran.
 
     Of a single connection most is the machine's waking up, so what that costs stands beside it.
     """
     when = run.started[:16].replace("T", " ") + " UTC"
-    wake_up_ns = run.wake_up_ns.get(load.placement, 0.0) if load.connections == 1 else 0.0
+    wake_up_ns = run.wake_up_ns.get(asked.placement, 0.0) if asked.load.connections == 1 else 0.0
     parts = (
         when,
         run.machine.get("python"),
         run.machine.get("cpu"),
-        f"placement {load.placement}",
+        f"placement {asked.placement}",
         wake_up_ns and f"null server's round trip {units.duration(wake_up_ns / 1e3)}",
     )
     return "  ·  ".join(str(part) for part in parts if part)

@@ -27,9 +27,10 @@ from reports.charts.style import (
     style_of,
     thousands,
 )
-from reports.histogram import is_supported
-from reports.metrics import THROUGHPUT, decoded
-from reports.record import Run, Sample
+from reports.histogram import Histogram, is_supported
+from reports.metrics import THROUGHPUT
+from reports.record import Run
+from reports.tally import Tally
 
 Floats = npt.NDArray[np.float64]
 
@@ -60,7 +61,7 @@ def timeline(run: Run, workload: Workload) -> Figure | None:
     figure = new_figure(
         height,
         f"{workload.scenario}: {workload.level}: one trial over time",
-        f"{facts(run, workload.load)}  ·  of each model the trial of median throughput",
+        f"{facts(run, workload.asked)}  ·  of each model the trial of median throughput",
     )
     panels = figure.subplots(rows, len(tracks), sharex=True, sharey="row", squeeze=False)
     figure.subplots_adjust(
@@ -90,30 +91,29 @@ def timeline(run: Run, workload: Workload) -> Figure | None:
 
 def track_of(cell: Cell) -> Track | None:
     """Return the trial of median throughput over time; None when no trial has intervals."""
-    trials = [trial for trial in cell.trials if trial.sample.interval_requests]
+    trials = [trial for trial in cell.trials if trial.sample.tally.interval_requests]
     if not trials:
         return None
     by_throughput = sorted(trials, key=lambda trial: THROUGHPUT.of(trial) or 0.0)
-    sample = by_throughput[(len(trials) - 1) // 2].sample
-    edges = _edges(sample)
-    latency_us = np.array([_percentiles(text) for text in sample.interval_latencies])
+    tally = by_throughput[(len(trials) - 1) // 2].sample.tally
+    edges = _edges(tally)
+    latency_us = np.array([_percentiles(each) for each in tally.interval_latencies])
     return Track(
         cell,
         seconds=(edges[:-1] + edges[1:]) / 2,
-        per_second=np.asarray(sample.interval_requests) / np.diff(edges),
+        per_second=np.asarray(tally.interval_requests) / np.diff(edges),
         latency_us=dict(zip(PERCENTILES, latency_us.T, strict=True)),
     )
 
 
-def _edges(sample: Sample) -> Floats:
+def _edges(tally: Tally) -> Floats:
     """Return where the intervals begin and end; the last is short when the window ends in it."""
-    edges = sample.interval_seconds * np.arange(len(sample.interval_requests) + 1.0)
-    edges[-1] = min(edges[-1], sample.seconds)
+    edges = tally.interval_seconds * np.arange(len(tally.interval_requests) + 1.0)
+    edges[-1] = min(edges[-1], tally.seconds)
     return edges
 
 
-def _percentiles(histogram: str) -> list[float]:
-    latencies = decoded(histogram)
+def _percentiles(latencies: Histogram) -> list[float]:
     values = latencies.values_at(PERCENTILES) / 1e3
     count = latencies.count
     return [

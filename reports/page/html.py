@@ -99,7 +99,7 @@ def page(
         knees=_knees(workloads),
         knee_metrics=(RATE, P50, P99, CPU),
         facts=machine_facts(run.machine),
-        placements=sorted({workload.load.placement for workload in workloads}),
+        placements=sorted({workload.asked.placement for workload in workloads}),
         coverage=f"{coverage(trials):.4g}",
         colour_of=lambda model: style_of(model).colour,
     )
@@ -155,7 +155,7 @@ def _first_of(workloads: Sequence[Workload]) -> dict[str, Workload]:
 
 
 def _headlines(workload: Workload) -> list[Metric]:
-    return [workload.suited(metric) for metric in headlines(workload.load)]
+    return [workload.suited(metric) for metric in headlines(workload.asked)]
 
 
 def _others(workload: Workload) -> list[Metric]:

@@ -186,9 +186,9 @@ def _results_of_run(
         alone = scenarios.count(workload.scenario) == 1
         load = workload.scenario if alone else f"{workload.scenario} ({workload.level})"
         for cell in workload.cells:
-            name = f"{cell.model}/{load}"
+            name = f"{cell.subject}/{load}"
             wrong = [kind for kind, count in cell.errors.items() if count and kind != "unfinished"]
-            if not all(trial.sample.requests for trial in cell.trials):
+            if not all(trial.sample.tally.requests for trial in cell.trials):
                 wrong.append("a trial without an answer")
             if cell.failures or wrong:
                 troubles[name] = ", ".join(

@@ -1,0 +1,140 @@
+"""What is asked of a server: the one description of a load, from the command line to the record.
+
+A field is one line here: its type, what it is unless told, the range that it must be in, and the
+sentence that describes it. The options of `python -m clients`, the line that the load engine's
+process is given, the rows of `bench.plan.scenarios` and the stored samples all follow from the
+fields; only a word in a scenario's level, where a field deserves one, is written elsewhere.
+
+Closed loop (`rate` 0): each of `connections` connections has `depth` requests outstanding, and the
+next one goes out when an answer has come in. Open loop: requests are due at times fixed beforehand,
+`rate` a second over all connections. A due request goes to the connection that has been free for
+longest; when none is free it waits, and its clock runs.
+
+It stands in `reports`, which imports nothing of ours, because a stored sample contains it; where
+the load is aimed at is `clients.load`'s.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+FILE_KINDS = ("GET", "PUT")
+"""Requests that move a file of `size_bytes` and not a payload."""
+
+
+def _field(
+    default: float | str,
+    allowed: range | tuple[float, float] | Collection[str] | None,
+    words: str,
+    *,
+    option: str = "",
+) -> Any:
+    """Return a field of a load: `option` is its name on the command line where that is shorter.
+
+    Allowed are a range of whole numbers, all numbers above one bound and up to another, or words.
+    """
+    described = {"allowed": allowed, "words": words, "option": option}
+    return dataclasses.field(default=default, metadata=described)
+
+
+def _up_to(most: int, least: int = 0) -> range:
+    return range(least, most + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A load, whoever it is meant for. ValueError says which field cannot be."""
+
+    connections: int = _field(64, _up_to(1_000_000, 1), "Connections at a time.")
+    depth: int = _field(1, _up_to(4_096, 1), "Requests outstanding on each connection.")
+    session: int = _field(
+        0, _up_to(2**31 - 1), "Requests in a connection's life; 0: it lives for the run."
+    )
+    kind: str = _field("ECHO", None, "Request: ")
+    size_bytes: int = _field(
+        64,
+        _up_to(16 * 2**20),
+        "Bytes of payload in a request, or of the file of a GET or PUT.",
+        option="--size",
+    )
+    argument: int = _field(0, _up_to(2**32 - 1), "Rounds of COMPUTE, microseconds of WAIT.")
+    framing: str = _field(
+        "frames",
+        ("frames", "rawecho"),
+        "frames, or rawecho: SIZE bytes out, the same bytes back.",
+    )
+    length_prefix: int = _field(
+        0, _up_to(8), "rawecho: of the SIZE bytes, the first N say how many follow."
+    )
+    rate: float = _field(
+        0.0, _up_to(10_000_000), "Open loop: requests due per second; 0: a closed loop."
+    )
+    arrivals: str = _field(
+        "uniform", ("uniform", "poisson"), "Of an open loop: uniform or poisson."
+    )
+    seed: int = _field(0, _up_to(2**64 - 1), "Of Poisson arrivals.")
+    spin: bool = _field(False, None, "Never sleep: with a CPU to itself, send on time.")
+    idle_connections: int = _field(
+        0,
+        _up_to(1_000_000),
+        "Further connections, which make one request and then keep quiet.",
+        option="--idle",
+    )
+    connect_at_once: int = _field(
+        128, _up_to(1_000_000, 1), "Connections that may be under way to open at a time."
+    )
+    engine_threads: int = _field(
+        1, _up_to(64, 1), "Threads of the load engine.", option="--threads"
+    )
+    connect_timeout_seconds: float = _field(
+        5.0, (0, 3600), "Seconds until a connect is given up.", option="--connect-timeout"
+    )
+    request_timeout_seconds: float = _field(
+        30.0, (0, 3600), "Seconds until a request counts as lost.", option="--timeout"
+    )
+
+    def __post_init__(self) -> None:
+        """Check every field by itself, and those that depend on each other."""
+        for each in dataclasses.fields(self):
+            if allowed := each.metadata.get("allowed"):
+                _check(each.name, getattr(self, each.name), allowed)
+        if self.engine_threads > self.connections:
+            raise ValueError(
+                f"engine_threads must be 1 to {self.connections}, not {self.engine_threads}"
+            )
+        if self.framing == "rawecho" and self.size_bytes == 0:
+            raise ValueError("rawecho needs a size of at least 1")
+        if self.length_prefix not in {0, 1, 2, 4, 8}:
+            raise ValueError("length_prefix must be 0, 1, 2, 4 or 8 bytes")
+        if self.length_prefix:
+            if self.framing != "rawecho":
+                raise ValueError("length_prefix belongs to the rawecho framing")
+            if not self.length_prefix <= self.size_bytes < 256**self.length_prefix:
+                raise ValueError("size_bytes does not fit its length_prefix")
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes of a file that each request moves; 0: it is not about files."""
+        return self.size_bytes if self.kind in FILE_KINDS else 0
+
+    @property
+    def rest_seconds(self) -> float:
+        """How long a server must be seen not to move: a waiting one may be about to answer."""
+        return 0.001 + (self.argument / 1e6 if self.kind == "WAIT" else 0.0)
+
+
+def _check(name: str, value: Any, allowed: range | tuple[float, float] | Collection[str]) -> None:
+    if isinstance(allowed, range):
+        low, high = allowed.start, allowed.stop - 1
+        if not low <= value <= high:
+            raise ValueError(f"{name} must be {low} to {high}, not {value}")
+    elif isinstance(value, str):
+        if value not in allowed:
+            raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, not {value!r}")
+    else:
+        above, most = allowed
+        if not above < value <= most:
+            raise ValueError(f"{name} must be above {above} and at most {most}")

@@ -1,0 +1,126 @@
+"""Records as JSON and back: every type with a schema number of its own, and readers for the old.
+
+A record is a frozen dataclass of texts, numbers, lists, dictionaries and other such records. What
+is read is checked against the types of its fields, all the way down, so that whoever has a record
+need not ask again. A type that changes what an older reader would misread raises its `SCHEMA`, says
+so in the history of its docstring, and adds to `READERS` the function that turns the values of the
+schema before into its own; a file of any earlier schema is then read step by step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
+
+from reports.histogram import Histogram
+from reports.untrusted import UntrustedError, checked, number, quoted
+
+Values = Mapping[str, Any]
+
+
+class RecordError(ValueError):
+    """A stored record that this version cannot read; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What every line of a file of records has in common."""
+
+    SCHEMA: ClassVar[int] = 1
+    READERS: ClassVar[Mapping[int, Callable[[Values], Values]]] = {}
+    """By an older schema: the values of that schema to those of the next one."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON-ready values, labelled with its type and schema."""
+        return {"type": type(self).__name__.lower(), "schema": self.SCHEMA, **_fields_of(self)}
+
+    @classmethod
+    def from_json(cls, values: Values) -> Self:
+        """Build the record from `to_json`'s values; RecordError when they do not make one."""
+        schema = values.get("schema")
+        if type(schema) is not int or schema < 1:
+            raise RecordError(f"schema {quoted(schema)}, this version reads 1 to {cls.SCHEMA}")
+        if schema > cls.SCHEMA:
+            raise RecordError(
+                f"a newer version wrote it: schema {schema}, this version reads 1 to {cls.SCHEMA}"
+            )
+        fields: Values = {
+            name: value for name, value in values.items() if name not in {"type", "schema"}
+        }
+        try:
+            for older in range(schema, cls.SCHEMA):
+                fields = cls.READERS[older](fields)
+        except KeyError as error:
+            raise RecordError(f"{error} is missing") from error
+        except (TypeError, AttributeError) as error:
+            raise RecordError(f"it is no record of schema {schema}: {error}") from error
+        made: Self = built(cls, fields)
+        return made
+
+
+def built(kind: Any, values: object, where: str = "") -> Any:
+    """Build a dataclass or a named tuple of checked values; RecordError names what is wrong."""
+    if not isinstance(values, Mapping):
+        raise RecordError(f"{where} is {quoted(values)}, which is no {kind.__name__}")
+    hints = _hints(kind)
+    if unknown := values.keys() - hints.keys():
+        raise RecordError(f"{where or 'it'} has no field {', '.join(sorted(map(quoted, unknown)))}")
+    prefix = f"{where}." if where else ""
+    try:
+        fields = {name: _read(hints[name], value, prefix + name) for name, value in values.items()}
+    except UntrustedError as error:
+        raise RecordError(str(error)) from error
+    try:
+        return kind(**fields)
+    except (TypeError, ValueError) as error:  # a field is missing, or is not in its range
+        raise RecordError(f"{where}: {error}" if where else str(error)) from error
+
+
+@cache
+def _hints(kind: Any) -> Mapping[str, Any]:
+    hints = get_type_hints(kind, localns={"Histogram": Histogram})
+    return {name: hint for name, hint in hints.items() if get_origin(hint) is not ClassVar}
+
+
+_PLAIN = (str, bool, int, float)
+
+
+def _read(hint: Any, value: Any, name: str) -> Any:
+    """Return a field's value, made of the JSON that stands for it."""
+    if hint is Any:
+        return value
+    origin = get_origin(hint) or hint
+    if origin in (list, Sequence):
+        (item,) = get_args(hint)
+        return [_read(item, each, name) for each in checked(name, value, list)]
+    if origin in (dict, Mapping):
+        _, item = get_args(hint)
+        items: Mapping[str, Any] = checked(name, value, dict)
+        return {key: _read(item, each, f"{name}.{key}") for key, each in items.items()}
+    if origin is Histogram:
+        return Histogram.encoded(checked(name, value, str))
+    if origin is float:
+        return number(name, value)
+    return checked(name, value, origin) if origin in _PLAIN else built(hint, value, name)
+
+
+def plain(value: Any) -> Any:
+    """Return a field's value as JSON-ready ones."""
+    if isinstance(value, Histogram):
+        return value.encode() if value.count else ""
+    if dataclasses.is_dataclass(value):
+        return _fields_of(value)
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return plain(value._asdict())
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    return value
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    return {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
