@@ -89,7 +89,7 @@ class Histogram:
 
     @classmethod
     def encoded(cls, text: str) -> Histogram:
-        """Return what `encode` wrote, decoded when it is first used; no text is none recorded."""
+        """Return what `text` gave, decoded when it is first used."""
         histogram = cls()
         histogram._text = text
         return histogram
@@ -158,13 +158,15 @@ class Histogram:
 
     def encode(self) -> str:
         """Return HdrHistogram's V2 compressed form in base64."""
-        if self._text:
-            return self._text
         histogram = _blank()
         for slot in np.flatnonzero(self.counts):
             histogram.record_value(int(_edges()[0][slot]), int(self.counts[slot]))
         encoded: bytes = histogram.encode()
         return encoded.decode("ascii")
+
+    def text(self) -> str:
+        """Return what `encoded` takes: as `encode`, but no text when nothing was recorded."""
+        return self._text or (self.encode() if self.count else "")
 
     @classmethod
     def decode(cls, text: str) -> Histogram:

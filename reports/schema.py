@@ -110,7 +110,7 @@ def _read(hint: Any, value: Any, name: str) -> Any:
 def plain(value: Any) -> Any:
     """Return a field's value as JSON-ready ones."""
     if isinstance(value, Histogram):
-        return value.encode() if value.count else ""
+        return value.text()
     if dataclasses.is_dataclass(value):
         return _fields_of(value)
     if isinstance(value, tuple) and hasattr(value, "_asdict"):

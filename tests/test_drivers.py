@@ -62,14 +62,14 @@ def faults(tally: Tally) -> dict[str, int]:
 @pytest.mark.parametrize(
     "load",
     [
-        {"size": 0},
-        {"size": 3},
-        {"size": 64, "depth": 16},
-        {"size": 1_000_000, "connections": 2},
-        {"size": 200, "depth": 7, "kind": "UPPER"},
-        {"size": 5, "kind": "COMPUTE", "argument": 10},
-        {"size": 64, "session": 1},
-        {"size": 64, "session": 5, "depth": 3},
+        {"size_bytes": 0},
+        {"size_bytes": 3},
+        {"size_bytes": 64, "depth": 16},
+        {"size_bytes": 1_000_000, "connections": 2},
+        {"size_bytes": 200, "depth": 7, "kind": "UPPER"},
+        {"size_bytes": 5, "kind": "COMPUTE", "argument": 10},
+        {"size_bytes": 64, "session": 1},
+        {"size_bytes": 64, "session": 5, "depth": 3},
     ],
     ids=str,
 )

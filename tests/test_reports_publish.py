@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from reports.histogram import Histogram
 from reports.page.html import experiments_of, machine_facts
 from reports.page.publish import publish
 from reports.record import Run, Sample

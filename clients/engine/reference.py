@@ -67,7 +67,7 @@ class Connection:
 
 
 class Reference:
-    """A `Driver` of this room over `selectors`, in the calling thread; `engine_threads` is ignored."""
+    """A `Driver` of this room over `selectors`, in the calling thread and no other."""
 
     def __init__(self, load: AimedLoad) -> None:
         self._load = load
