@@ -118,9 +118,10 @@ def _drive(load: AimedLoad, seconds: float, warm_up: float, drain: float) -> Tal
             engine.warm_up(warm_up)
         engine.measure(seconds, seconds / INTERVALS)
         engine.drain(drain)
-        return Tally.from_raw(engine.tally())
+        raw = engine.tally()
     finally:
         engine.close()
+    return Tally.from_raw(raw)  # which imports numpy, when there are descriptors for it again
 
 
 def _address(target: str) -> tuple[str, int]:
