@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 from reports.untrusted import MOST_BYTES, UntrustedError, for_terminal
 
+PIECE_BYTES = 2**20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _STREAMS = re.compile(r"/proc/\d+/fd/\d+")
 _STANDARD = re.compile(r"/proc/self/fd/[0-2]")
@@ -48,11 +49,14 @@ def read_regular(path: Path, *, most_bytes: int = MOST_BYTES) -> bytes:
     """
     with opened_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        # The size that the system gives may be wrong (/proc) or change meanwhile.
-        found = b"" if size > most_bytes else file.read(most_bytes + 1)
+        found = bytearray()
+        # The size that the system gives may be wrong (/proc) or change meanwhile. In pieces, since
+        # read() takes the memory for all that it may return beforehand.
+        while max(size, len(found)) <= most_bytes and (piece := file.read(PIECE_BYTES)):
+            found += piece
     if max(size, len(found)) > most_bytes:
         raise UntrustedError(f"{for_terminal(str(path))} is longer than {most_bytes:,} bytes")
-    return found
+    return bytes(found)
 
 
 def replace_whole(path: Path, content: bytes | str) -> None:

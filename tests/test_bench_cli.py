@@ -171,6 +171,14 @@ def test_a_rate_follows_from_capacities_that_the_run_measures_first(tmp_path: Pa
     assert rates == [float(f"{share * measured['coroutine']:.2g}") for share in (0.25, 0.5)]
 
 
+@pytest.mark.parametrize("verb", ["run", "gate", "gate-selftest"])
+@pytest.mark.parametrize("seed", ["-1", str(2**63)])
+def test_a_seed_that_a_record_could_not_hold_is_refused(verb: str, seed: str) -> None:
+    done = bench(verb, "--seed", seed)
+    assert done.returncode == 2
+    assert "--seed" in done.stderr
+
+
 def test_a_wrong_option_is_no_traceback() -> None:
     done = bench("run", "--window", "-1")
     assert done.returncode == 2

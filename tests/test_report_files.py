@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+import tracemalloc
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -137,6 +138,16 @@ def test_a_file_beyond_the_bound_is_refused_before_it_is_read(tmp_path: Path) ->
         file.truncate(2**40)  # a hole: it takes no room
     with pytest.raises(UntrustedError, match="longer than"):
         read_regular(path)
+
+
+def test_a_small_file_takes_no_memory_for_the_bound(victim: Path) -> None:
+    tracemalloc.start()
+    try:
+        read_regular(victim, most_bytes=2**30)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * 2**20
 
 
 def test_a_file_whose_size_is_not_known_beforehand_is_bounded_as_well() -> None:

@@ -37,6 +37,10 @@ def examples(*commands: str) -> str:
 Results = Annotated[
     Path, typer.Option("--results", metavar="DIR", help="The folder that holds the runs.")
 ]
+Seed = Annotated[
+    int | None,
+    typer.Option(min=0, max=2**63 - 1, help="Of the random orders; drawn and said unless given."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RESULTS = Path("reports/runs")
 

@@ -25,7 +25,7 @@ from bench.measure.placement import PLACEMENTS, allowed_cpus, find_placement
 from bench.plan.order import cells
 from bench.plan.scenarios import Scenario
 from bench.run.conduct import interruptible
-from bench.verbs.common import USAGE, app, examples, fail, models_named, named
+from bench.verbs.common import USAGE, Seed, app, examples, fail, models_named, named
 from reports.gate.allowances import Allowance, allow
 from reports.gate.effects import LEAST_PAIRS
 from reports.gate.render.action_benchmark import entries
@@ -95,7 +95,7 @@ def gate(
     enforce: Annotated[
         bool, typer.Option("--enforce", help="Fail also --against a stored baseline.")
     ] = False,
-    seed: Annotated[int | None, typer.Option(help="Of the orders; drawn and said.")] = None,
+    seed: Seed = None,
     json_file: Annotated[File, typer.Option("--json", metavar="FILE")] = None,
     markdown_file: Annotated[File, typer.Option("--markdown", metavar="FILE")] = None,
     junit_file: Annotated[File, typer.Option("--junit", metavar="FILE")] = None,

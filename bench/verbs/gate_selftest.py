@@ -15,7 +15,7 @@ from bench.gate.proving import PAIRS_FILE, VERDICTS_FILE, live, prove_recording,
 from bench.gate.rounds import MOST_BLOCKS, PAIRS
 from bench.measure.launch import ROOT
 from bench.run.conduct import interruptible
-from bench.verbs.common import app, examples
+from bench.verbs.common import Seed, app, examples
 from reports.gate.render.proof_text import proof_tables, written_into
 from servers.catalog import find
 
@@ -38,7 +38,7 @@ def gate_selftest(
     minutes: Annotated[
         float, typer.Option(min=0, max=600, help="Of live verdicts on the same code.")
     ] = 20.0,
-    seed: Annotated[int | None, typer.Option(help="Of the orders; drawn and recorded.")] = None,
+    seed: Seed = None,
     judge: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Judge a recording; measure nothing.")
     ] = None,

@@ -25,6 +25,7 @@ from bench.verbs.common import (
     RESULTS,
     TROUBLE,
     Results,
+    Seed,
     app,
     examples,
     models_named,
@@ -67,9 +68,7 @@ def run(
     window: Annotated[
         float | None, typer.Option(min=0.01, max=3600, help="Measured seconds of a trial.")
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of the order of the trials; drawn and recorded.")
-    ] = None,
+    seed: Seed = None,
     workers: Annotated[
         int, typer.Option(min=0, max=10_000, help="Size of the pools; 0: 64, as their rows say.")
     ] = 0,
