@@ -12,7 +12,7 @@ from servers.catalog import MODELS
 from servers.protocol import ECHO, ERROR, Frame
 from tests.conftest import ServerProcess, eventually
 
-ONE_AT_A_TIME = {"serial"}
+ONE_AT_A_TIME = {model.name for model in MODELS if model.serves == "one"}
 POOLS = {model.name for model in MODELS if model.workers}
 POOL_SIZE = 2
 LIMIT = 2**20

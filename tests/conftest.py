@@ -20,6 +20,7 @@ import pytest
 
 from bench.measure import meter
 from servers.catalog import MODELS
+from tests.conversations import DRIVERS
 from tests.outcomes import Ledger
 from tests.peer import Peer
 
@@ -167,14 +168,23 @@ def model(request: pytest.FixtureRequest) -> str:
     return name
 
 
+@pytest.fixture(scope="module", params=list(DRIVERS))
+def driver(request: pytest.FixtureRequest) -> str:
+    """Each driver in turn."""
+    name: str = request.param
+    return name
+
+
 Outcome = Callable[[str], None]
 
 
 @pytest.fixture
-def outcome(request: pytest.FixtureRequest, ledger: Ledger, model: str) -> Outcome:
-    """Return a function that says what the case of this test has come to, with this model."""
+def outcome(request: pytest.FixtureRequest, ledger: Ledger) -> Outcome:
+    """Return a function that says what the case has come to, with this model or driver."""
     test = request.function
-    variant = request.node.callspec.id.replace(model, "").strip("-")
+    kind = "model" if "model" in request.fixturenames else "driver"
+    who: str = request.getfixturevalue(kind)
+    variant = request.node.callspec.id.replace(who, "").strip("-")
     case = test.__name__.removeprefix("test_").replace("_", " ")
     place = (test.__module__, test.__code__.co_firstlineno)
-    return partial(ledger.record, place, f"{case}: {variant}" if variant else case, model)
+    return partial(ledger.record, place, f"{case}: {variant}" if variant else case, who)

@@ -1,4 +1,4 @@
-"""docs/faults.md: what the fault suite has seen happen, case by case and model by model.
+"""docs/faults.md: what the suite has seen happen, case by case, driver by driver, model by model.
 
 A test says what it saw; that must be what the page says. `make faults` runs the suite with
 THREADMILL_WRITE_FAULTS set, and what was seen becomes the page.
@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from servers.catalog import MODELS
+from tests.conversations import DRIVERS
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
 WRITING = "THREADMILL_WRITE_FAULTS"
@@ -19,9 +20,13 @@ HEAD = """\
 
 <!-- Written by `make faults` from what the suite saw. Do not edit: a test compares. -->
 
-Each row is a test in `tests/test_faults.py` or one of its neighbours, each column a model; an
-empty cell says that the case cannot come up there. After every case that a server outlives it
-answers the next client, and its descriptors, threads, processes and memory are what they were.
+Each row is a test in `tests/test_faults*.py`. What a conversation comes to is its driver's doing,
+in whatever model (which driver a model has is in its file), so those cases have a column for each
+driver: `servers/drivers/`. What a server comes to as a whole has a column for each model; an empty
+cell says that the case cannot come up there, or was looked at in another model of the family. After
+every case that a server outlives it answers the next client, and its descriptors, threads,
+processes and memory are what they were; of a driver's conversation no descriptor and no thread is
+left.
 
 - *error N* is an ERROR frame with that code: 1 OVERSIZE, 2 FLAGS, 3 KIND, 15 BUSY, 16 TIMEOUT.
 - *end* is a clean end of the connection between two frames; *reset* is a RST. A frame that is cut
@@ -33,45 +38,51 @@ answers the next client, and its descriptors, threads, processes and memory are 
 takes no byte. Both are on for a server that is run by hand (60 and 30 s) and off in measurements.
 Each one that strikes is a line on the server's standard error, and the sum is its last line there.
 
-A stop (SIGTERM, SIGINT) answers the whole requests that have arrived on the connections accepted so
-far, as long as the grace lasts, and ends these connections cleanly. Whoever still waits in the
-backlog is reset, whatever has been sent. SHUTDOWN (17) is never sent: an ERROR is an answer, and an
-idle connection has not asked anything.
-
+A stop (SIGTERM, SIGINT) answers what has arrived and ends the connections cleanly. So SHUTDOWN (17)
+is never sent: an ERROR is an answer, and an idle connection has not asked anything.
 """
 
+TABLES = {
+    "Conversations, by driver": list(DRIVERS),
+    "Servers, by model": [model.name for model in MODELS],
+}
+"""The headings of the page's tables, and the columns."""
+
 Outcomes = dict[tuple[str, str], str]
-"""By case and model."""
+"""By case, and driver or model."""
 
 
 def parse(page: str) -> Outcomes:
     """Return the outcomes on a page."""
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in page.splitlines()
-        if line.startswith("|")
-    ]
-    if not rows:
-        return {}
-    models = rows[0][1:]
-    return {
-        (case, model): outcome
-        for case, *outcomes in rows[2:]
-        for model, outcome in zip(models, outcomes, strict=True)
-        if outcome
-    }
+    outcomes: Outcomes = {}
+    columns: list[str] = []
+    for line in page.splitlines():
+        case, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("|"):
+            columns = []
+        elif not columns:
+            columns = cells
+        elif case != "---":
+            found = zip(columns, cells, strict=True)
+            outcomes |= {(case, column): outcome for column, outcome in found if outcome}
+    return outcomes
 
 
 def render(outcomes: Outcomes) -> str:
     """Return the page, with the cases in the order in which they come."""
-    models = [model.name for model in MODELS]
-    cases = list(dict.fromkeys(case for case, _ in outcomes))
+    return HEAD + "".join(table(title, outcomes) for title in TABLES)
+
+
+def table(title: str, outcomes: Outcomes) -> str:
+    """Return one of the page's tables, under its heading."""
+    columns = TABLES[title]
+    cases = list(dict.fromkeys(case for case, column in outcomes if column in columns))
     rows = [
-        ["case", *models],
-        ["---"] * (len(models) + 1),
-        *([case, *(outcomes.get((case, model), "") for model in models)] for case in cases),
+        ["case", *columns],
+        ["---"] * (len(columns) + 1),
+        *([case, *(outcomes.get((case, column), "") for column in columns)] for case in cases),
     ]
-    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return f"\n## {title}\n\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 class Ledger:
@@ -81,14 +92,14 @@ class Ledger:
         self._writing = bool(os.environ.get(WRITING))
         self._seen: dict[
             tuple[tuple[str, int], str, str], str
-        ] = {}  # by place in the suite, case, model
+        ] = {}  # by place in the suite, case, driver or model
         self.page = parse(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
 
-    def record(self, place: tuple[str, int], case: str, model: str, outcome: str) -> None:
+    def record(self, place: tuple[str, int], case: str, who: str, outcome: str) -> None:
         """Take down what was seen; it must be what the page says."""
-        self._seen[place, case, model] = outcome
+        self._seen[place, case, who] = outcome
         if not self._writing:
-            assert outcome == self.page.get((case, model)), "docs/faults.md differs: make faults"
+            assert outcome == self.page.get((case, who)), "docs/faults.md differs: make faults"
 
     def close(self) -> None:
         """Write the page, if that is what this run is for."""
@@ -96,5 +107,5 @@ class Ledger:
             # Each of several workers would write what it alone has seen.
             assert "PYTEST_XDIST_WORKER" not in os.environ, "the page is written by one process"
             ordered = sorted(self._seen.items(), key=lambda item: item[0][0])
-            seen = {(case, model): outcome for (_, case, model), outcome in ordered}
+            seen = {(case, who): outcome for (_, case, who), outcome in ordered}
             PAGE.write_text(render(seen), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Every model survives the same abuse, and nothing of it stays behind.
+"""Every driver survives the same abuse, and nothing of it stays behind.
 
 What each case comes to is in docs/faults.md, which `make faults` writes from this suite.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import select
-import signal
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -30,33 +29,32 @@ from servers.protocol import (
     frame,
 )
 from servers.service import Session
-from tests import test_faults_ends, test_faults_workers
-from tests.abuse import LIMIT, code_of, how_others_fare, serving, unharmed
-from tests.conftest import DEADLINE_SECONDS, Outcome, ServerProcess
+from tests import test_faults_ends, test_faults_peers, test_faults_workers
+from tests.abuse import LIMIT, code_of
+from tests.conftest import Outcome
+from tests.conversations import Conversations, conversing, unharmed
 from tests.outcomes import PAGE, WRITING, parse
 from tests.peer import Peer
 
 MEBIBYTE = bytes(range(256)) * 4096
-TIMEOUT = "0.5"
-NOTICED_SECONDS = 0.1
-"""After which a peer knows what the server has done to it."""
+TIMEOUT = 0.5
 
 
 @pytest.fixture(scope="module")
-def shared(model: str) -> Iterator[ServerProcess]:
-    with serving(model, "--limit", str(LIMIT)) as server:
-        yield server
+def shared(driver: str) -> Iterator[Conversations]:
+    with conversing(driver, limit=LIMIT) as conversations:
+        yield conversations
 
 
 @pytest.fixture
-def server(shared: ServerProcess) -> Iterator[ServerProcess]:
-    """Return a server that must come out of the test unharmed."""
+def server(shared: Conversations) -> Iterator[Conversations]:
+    """Return conversations of which the test must leave nothing behind."""
     with unharmed(shared):
         yield shared
 
 
 @pytest.fixture
-def peer(server: ServerProcess) -> Iterator[Peer]:
+def peer(server: Conversations) -> Iterator[Peer]:
     with server.peer() as peer:
         yield peer
 
@@ -84,7 +82,7 @@ def answers_to(prefix: bytes) -> bytes:
 
 
 def test_every_prefix_of_a_conversation_then_FIN(  # noqa: N802
-    server: ServerProcess, outcome: Outcome
+    server: Conversations, outcome: Outcome
 ) -> None:
     for length in range(len(SPOKEN) + 1):
         with server.peer() as peer:
@@ -95,13 +93,13 @@ def test_every_prefix_of_a_conversation_then_FIN(  # noqa: N802
 
 
 def test_every_prefix_of_a_conversation_then_RST(  # noqa: N802
-    server: ServerProcess, outcome: Outcome
+    server: Conversations, outcome: Outcome
 ) -> None:
     for length in range(len(SPOKEN) + 1):
         with server.peer() as peer:
             peer.send(SPOKEN[:length])
             peer.reset()
-    outcome("others served")
+    outcome("the connection is over")
 
 
 def is_quick(data: bytes) -> bool:
@@ -142,7 +140,7 @@ def test_no_bytes_upset_the_framing_however_they_are_split(data: bytes, cuts: li
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=NOISE)
-def test_random_bytes(server: ServerProcess, outcome: Outcome, data: bytes) -> None:
+def test_random_bytes(server: Conversations, outcome: Outcome, data: bytes) -> None:
     assume(data)
     with server.peer() as peer:
         peer.send(data)
@@ -204,55 +202,42 @@ def test_a_reset_in_mid_reply(peer: Peer, outcome: Outcome) -> None:
             break  # the reply is under way
     peer.socket.recv(1)
     peer.reset()
-    outcome("others served")
+    outcome("the connection is over")
 
 
 def test_a_reset_in_mid_request(peer: Peer, outcome: Outcome) -> None:
     peer.send(frame(ECHO, 1, MEBIBYTE)[:-1])
     peer.reset()
-    outcome("others served")
+    outcome("the connection is over")
 
 
-# Slow peers. The server waits for half a second, for whom it waits at all.
+# Slow peers. They are waited for half a second, if at all.
 
 
 @pytest.fixture(scope="module")
-def impatient(model: str) -> Iterator[ServerProcess]:
-    # One worker, so that in a pool nobody else is served before the slow peer has been cut off.
-    patience = ("--idle-timeout", TIMEOUT, "--write-timeout", TIMEOUT)
-    with serving(model, *patience, workers=1) as server:
-        yield server
-        server.signal(signal.SIGTERM)
-        assert server.exit_code() == 0
-        assert_each_timeout_is_said_and_summed_up(server.complaints())
-
-
-def assert_each_timeout_is_said_and_summed_up(complaints: str) -> None:
-    lines = complaints.splitlines()
-    idle = [each for each in lines if re.search(r"127\.0\.0\.1:\d+ sent no whole frame", each)]
-    stuck = [each for each in lines if re.search(r"127\.0\.0\.1:\d+ took no byte", each)]
-    assert idle
-    assert stuck
-    assert f"{len(idle)} connections closed by --idle-timeout, {len(stuck)} reset" in lines[-1]
+def impatient(driver: str) -> Iterator[Conversations]:
+    with conversing(driver, idle_seconds=TIMEOUT, write_seconds=TIMEOUT) as conversations:
+        yield conversations
 
 
 @pytest.fixture
-def hurried(impatient: ServerProcess) -> Iterator[ServerProcess]:
+def hurried(impatient: Conversations) -> Iterator[Conversations]:
     with unharmed(impatient):
         yield impatient
 
 
-def test_an_idle_connection(hurried: ServerProcess, outcome: Outcome) -> None:
+Said = pytest.CaptureFixture[str]
+
+
+def test_a_peer_that_says_nothing(hurried: Conversations, outcome: Outcome, capfd: Said) -> None:
     with hurried.peer() as peer:
-        fate = how_others_fare(
-            hurried, lambda: bool(select.select([peer.socket], [], [], NOTICED_SECONDS)[0])
-        )
         answer = peer.answer()
         assert peer.is_at_end()
-    outcome(f"error {code_of(answer)}, end; {fate}")
+    assert re.search(r"127\.0\.0\.1:\d+ sent no whole frame", capfd.readouterr().err)
+    outcome(f"error {code_of(answer)}, end")
 
 
-def test_a_header_of_a_byte_each_100_ms(hurried: ServerProcess, outcome: Outcome) -> None:
+def test_a_header_of_a_byte_each_100_ms(hurried: Conversations, outcome: Outcome) -> None:
     with hurried.peer() as peer:
         sent = b""
         for byte in frame(ECHO, 1, bytes(100)):
@@ -267,33 +252,17 @@ def test_a_header_of_a_byte_each_100_ms(hurried: ServerProcess, outcome: Outcome
 
 
 def test_a_peer_that_never_reads_64_MiB_of_replies(  # noqa: N802
-    hurried: ServerProcess, outcome: Outcome
+    hurried: Conversations, outcome: Outcome, capfd: Said
 ) -> None:
-    ends: list[Exception] = []
-    with hurried.peer() as peer:
-
-        def send() -> None:
-            try:
-                peer.send(frame(ECHO, 1, MEBIBYTE) * 64)
-            except ConnectionError as end:
-                ends.append(end)
-
-        sender = Thread(target=send)
-        sender.start()
-        assert select.select([peer.socket], [], [], DEADLINE_SECONDS)[0]  # it is being served
-
-        def is_cut_off() -> bool:
-            sender.join(NOTICED_SECONDS)
-            return bool(ends)
-
-        fate = how_others_fare(hurried, is_cut_off)
-        sender.join()
-    assert ends
-    outcome(f"reset; {fate}")
+    with hurried.peer() as peer, pytest.raises(ConnectionError):
+        peer.send(frame(ECHO, 1, MEBIBYTE) * 64)
+    hurried.wait_until_over()
+    assert re.search(r"127\.0\.0\.1:\d+ took no byte", capfd.readouterr().err)
+    outcome("reset")
 
 
-def test_a_slow_reader(hurried: ServerProcess, outcome: Outcome) -> None:
-    answers = frame(ECHO + 128, 1, MEBIBYTE) * 8  # more than the kernel takes from the server
+def test_a_slow_reader(hurried: Conversations, outcome: Outcome) -> None:
+    answers = frame(ECHO + 128, 1, MEBIBYTE) * 8  # more than the kernel takes from the driver
     with hurried.peer(receive_bytes=2**18) as peer:
         sender = Thread(target=peer.send, args=[frame(ECHO, 1, MEBIBYTE) * 8])
         sender.start()
@@ -311,6 +280,6 @@ def test_a_slow_reader(hurried: ServerProcess, outcome: Outcome) -> None:
 
 @pytest.mark.skipif(bool(os.environ.get(WRITING)), reason="it is being written")
 def test_the_page_has_no_case_that_the_suite_has_not() -> None:
-    names = {*vars(test_faults_ends), *vars(test_faults_workers), *globals()}
-    tests = {name.removeprefix("test_").replace("_", " ") for name in names}
+    names = {*vars(test_faults_ends), *vars(test_faults_peers), *vars(test_faults_workers)}
+    tests = {name.removeprefix("test_").replace("_", " ") for name in names | set(globals())}
     assert {case.split(":")[0] for case, _ in parse(PAGE.read_text(encoding="utf-8"))} <= tests

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from bench.measure import meter
-from servers.catalog import find
+from servers.catalog import MODELS, find
 from servers.protocol import COMPUTE, ECHO, Connection, frame
 from tests.abuse import (
     ONE_AT_A_TIME,
@@ -69,6 +69,7 @@ def fate_of_one_more(server: ServerProcess, other: Peer) -> str:
         if find(server.model).when_full == "busy":
             code = code_of(one_more.answer())
             assert one_more.is_at_end()
+            assert eventually(has_said(server, "refused"))
             assert server.complaints().count("refused") == 1  # said once in an episode
             return f"error {code}, end"
         one_more.send(frame(ECHO, 9))
@@ -286,6 +287,10 @@ def workers_of(model: str) -> list[str]:
     return ["--workers", str(POOL_SIZE)] if model in POOLS else []
 
 
+ONE_OF_EACH_FAMILY = {model.family: model.name for model in reversed(MODELS)}.values()
+
+
+@pytest.mark.parametrize("model", ONE_OF_EACH_FAMILY)
 def test_the_bench_is_killed_in_a_trial(model: str, outcome: Outcome, tmp_path: Path) -> None:
     options = f"--profile quick --models {model} --scenarios echo --blocks 1 --window 60"
     bench = subprocess.Popen(
