@@ -214,15 +214,20 @@ def _stop(sentence: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
+def command_line() -> typer.Typer:
+    """Return the command, with every field of a load among its options."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(epilog=EXAMPLES)(_command())
+    return app
+
+
 def main() -> None:
-    """Run the command line."""
+    """Run it, or the file client's."""
     if sys.argv[1:2] and sys.argv[1] in FILE_COMMANDS:
         from clients.transfer import commands as files
 
         files.app(prog_name="python -m clients")
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(epilog=EXAMPLES)(_command())
-    app()
+    command_line()()
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class Record:
                 fields = cls.READERS[older](fields)
         except KeyError as error:
             raise RecordError(f"{error} is missing") from error
-        except (TypeError, AttributeError) as error:
+        except (TypeError, AttributeError, ValueError) as error:
             raise RecordError(f"it is no record of schema {schema}: {error}") from error
         made: Self = built(cls, fields)
         return made
@@ -96,6 +96,11 @@ def _read(hint: Any, value: Any, name: str) -> Any:
     if origin in (list, Sequence):
         (item,) = get_args(hint)
         return [_read(item, each, name) for each in checked(name, value, list)]
+    if origin is tuple:
+        hints, items_of = get_args(hint), checked(name, value, list)
+        if len(items_of) != len(hints):
+            raise UntrustedError(f"{name} has {len(items_of)} items, not {len(hints)}")
+        return tuple(_read(*both, name) for both in zip(hints, items_of, strict=True))
     if origin in (dict, Mapping):
         _, item = get_args(hint)
         items: Mapping[str, Any] = checked(name, value, dict)

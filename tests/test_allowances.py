@@ -8,6 +8,7 @@ import pytest
 
 from reports.gate.allowances import Allowance, AllowanceError, allow
 from reports.gate.verdicts import GateReport, Outcome, Verdict
+from reports.key import CellKey
 
 DAY = date(2027, 1, 31)
 
@@ -21,7 +22,7 @@ def outcome_of(verdict: Verdict, today: date, *allowances: str) -> Verdict:
 
 
 def regression(metric: str = "cpu") -> Verdict:
-    return Verdict(model="thread", scenario="echo", metric=metric, outcome=Outcome.REGRESSION)
+    return Verdict(cell=CellKey("echo", "", "thread"), metric=metric, outcome=Outcome.REGRESSION)
 
 
 def test_an_allowance_says_what_until_when_and_why() -> None:
@@ -68,6 +69,6 @@ def test_it_allows_nothing_that_it_does_not_name() -> None:
 
 
 def test_a_crash_cannot_be_allowed() -> None:
-    crash = Verdict(model="thread", scenario="echo", metric="errors", outcome=Outcome.INVALID)
+    crash = Verdict(cell=CellKey("echo", "", "thread"), metric="errors", outcome=Outcome.INVALID)
     kept = outcome_of(crash, DAY, "*/*/* until 2027-01-31: why")
     assert kept.outcome is Outcome.INVALID

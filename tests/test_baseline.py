@@ -29,14 +29,15 @@ from bench.gate.stored import (
 from bench.gate.worktree import NoBaselineError
 from bench.measure.machine import fingerprint
 from bench.measure.pairs import Shape, SideFailed
-from reports.gate.stored import BaselineRun, Prediction, fit, judge_run, notes
+from reports.gate.stored import BaselineRun, CellRun, Prediction, fit, judge_run, notes
 from reports.gate.verdicts import ERRORS, LIMITS, METRICS, GateReport, Outcome, Verdict
+from reports.key import CellKey
 from reports.store import StoreError
 from servers.catalog import find
 from tests.test_layers import OURS, imports
 
-CELL = "coroutine/echo"
 LOAD = placed(ECHO_64, "same")
+CELL = CellKey(LOAD.name, LOAD.level, "coroutine")
 TYPICAL = {"throughput": 1e5, "p50": 500.0, "p99": 900.0, "cpu": 5.0, "pss": 7.0}
 TINY = Shape(slices=2, slice_seconds=0.02, warm_up_seconds=0.02)
 
@@ -55,8 +56,7 @@ def a_run(log_r: float = 0.0, figures: dict[str, float] | None = None) -> Baseli
         shape={"blocks": 2, "slices": TINY.slices, "slice_seconds": TINY.slice_seconds},
         seed=1,
         reference_us=[2.5 * math.exp(log_r)] * 2,
-        levels={LOAD.name: LOAD.level},
-        figures={CELL: TYPICAL | (figures or {})},
+        cells=[CellRun(cell=CELL, figures=TYPICAL | (figures or {}))],
     )
 
 
@@ -168,13 +168,17 @@ def test_three_runs_are_too_few() -> None:
 
 
 def test_a_model_that_the_baseline_does_not_have_has_no_baseline() -> None:
-    new = dataclasses.replace(a_run(), figures={"thread/echo": TYPICAL})
+    new = dataclasses.replace(
+        a_run(), cells=[CellRun(cell=CELL._replace(model="thread"), figures=TYPICAL)]
+    )
     assert [each.outcome for each in judged([a_run()] * 5, new)] == [Outcome.NO_BASELINE]
 
 
 def test_a_failure_is_invalid_and_new_errors_are_a_regression() -> None:
-    failed = dataclasses.replace(a_run(), figures={}, failures={CELL: "it died"})
-    wrong = dataclasses.replace(a_run(), errors={CELL: {"mismatch": 3}})
+    failed = dataclasses.replace(a_run(), cells=[CellRun(cell=CELL, failure="it died")])
+    wrong = dataclasses.replace(
+        a_run(), cells=[CellRun(cell=CELL, figures=TYPICAL, errors={"mismatch": 3})]
+    )
     assert outcomes(judged([a_run()] * 5, failed)) == {ERRORS: Outcome.INVALID}
     assert outcomes(judged([a_run()] * 5, wrong)) == {ERRORS: Outcome.REGRESSION}
 
@@ -267,7 +271,15 @@ OTHERS = [
     for field in ("cpu", "kernel", "python", "gil")
 ] + [
     (dataclasses.replace(a_run(), reference=0), "reference workload"),
-    (dataclasses.replace(a_run(), levels={"echo": "64 connections, 64 B, split"}), "split"),
+    (
+        dataclasses.replace(
+            a_run(),
+            cells=[
+                CellRun(cell=CELL._replace(level="64 connections, 64 B, split"), figures=TYPICAL)
+            ],
+        ),
+        "split",
+    ),
 ]
 
 
@@ -349,3 +361,19 @@ def test_a_run_in_which_a_server_failed_is_not_kept(
     with pytest.raises(RunFailedError, match=r"coroutine/echo failed.*the server died"):
         save("x", [find("coroutine")], [ECHO_64], runs=1, seed=1, said=print, folder=tmp_path)
     assert names(tmp_path) == []
+
+
+GOLDEN = Path(__file__).parent / "golden" / "baseline-schema-1.jsonl"
+
+
+def test_a_baseline_of_schema_1_is_read_cell_by_cell(folder: Path) -> None:
+    (folder / "old.jsonl").write_bytes(GOLDEN.read_bytes())
+    (old,) = map(json.loads, GOLDEN.read_text().splitlines())
+    (run,) = read("old")
+    assert old["schema"] == 1
+    assert {f"{key.model}/{key.scenario}": found for key, found in run.figures.items()} == (
+        old["figures"]
+    )
+    assert run.levels == old["levels"]
+    assert outcomes(judged([run] * 4, run))[ERRORS] is Outcome.PASS
+    assert BaselineRun.from_json(json.loads(json.dumps(run.to_json()))) == run

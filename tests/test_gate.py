@@ -55,7 +55,7 @@ def conducted(
         ) -> Pair:
             assert rng
             counted[cell.model.name, block] += 1
-            return dataclasses.replace(measure(cell, block), model=cell.model.name, block=block)
+            return dataclasses.replace(measure(cell, block), cell=cell.key, block=block)
 
         monkeypatch.setattr(SideBySide, "measure", made_up)
         return verdicts(CELLS, ROOT, ROOT, [0, 1], Rules(most_blocks=3)), counted
@@ -161,10 +161,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def find_these(outcome: Outcome) -> None:
         def made_up(cells: Sequence[Cell], *_: object) -> list[Verdict]:
-            return [
-                Verdict(model=cell.model.name, scenario="echo", metric="cpu", outcome=outcome)
-                for cell in cells
-            ]
+            return [Verdict(cell=cell.key, metric="cpu", outcome=outcome) for cell in cells]
 
         monkeypatch.setattr(verb, "verdicts", made_up)
 

@@ -30,6 +30,7 @@ from reports.gate.verdicts import (
     judge,
     stand,
 )
+from reports.key import CellKey
 
 LIMIT = Limit(threshold=0.05, guard=0.10)
 
@@ -56,7 +57,7 @@ def pair(block: int = 1, factors: dict[str, float] | None = None, **fields: Any)
         for name in METRICS
     }
     values: dict[str, Any] = {
-        "model": "thread", "scenario": "echo", "placement": "same", "block": block,
+        "cell": CellKey("echo", "", "thread"), "placement": "same", "block": block,
         "started": "2026-11-23T18:30:00+00:00", "figures": figures,
     }  # fmt: skip
     return Pair(**(values | fields))
@@ -259,7 +260,7 @@ def test_a_server_that_failed_is_invalid_and_says_whose_it_was() -> None:
 
 
 def verdict(outcome: Outcome) -> Verdict:
-    return Verdict(model="thread", scenario="echo", metric="cpu", outcome=outcome)
+    return Verdict(cell=CellKey("echo", "", "thread"), metric="cpu", outcome=outcome)
 
 
 def report(*outcomes: Outcome, enforced: bool = True) -> GateReport:

@@ -19,12 +19,15 @@ from rich.console import Console
 from bench.__main__ import main
 from reports.charts.style import RC, render
 from reports.histogram import Histogram
+from reports.key import CellKey
 from reports.store import Store, StoreError
 from reports.trend.chart import history_chart
 from reports.trend.history import (
     ALPHA,
     METRICS,
     Entry,
+    Kept,
+    KeptCell,
     Point,
     Trend,
     append,
@@ -39,18 +42,28 @@ from tests.runs import MACHINE, changed, failed, make_run, make_sample, standard
 ECHO = "64 connections, 1 KiB"
 
 
-def cell(value: float, model: str = "thread", **others: Any) -> dict[str, Any]:
-    return {
-        "scenario": "echo",
-        "level": ECHO,
-        "model": model,
-        "trials": 5,
-        "cpu": [value, value * 0.97, value * 1.04],
-        **others,
-    }
+def cell(
+    value: float,
+    model: str = "thread",
+    scenario: str = "echo",
+    level: str = ECHO,
+    **others: Sequence[float],
+) -> KeptCell:
+    figures = {"cpu": [value, value * 0.97, value * 1.04]} | others
+    return KeptCell(
+        cell=CellKey(scenario, level, model),
+        trials=5,
+        figures={name: Kept(*figure) for name, figure in figures.items()},
+    )
 
 
-def entry(number: int, *cells: dict[str, Any], kernel: str = "Linux 6.1") -> Entry:
+def of_schema_1(**figures: Any) -> str:
+    """Return an entry as schema 1 has it, with one cell."""
+    flat = {"scenario": "echo", "level": ECHO, "model": "thread", "trials": 5, **figures}
+    return json.dumps({**entry(9).to_json(), "schema": 1, "cells": [flat]})
+
+
+def entry(number: int, *cells: KeptCell, kernel: str = "Linux 6.1") -> Entry:
     return Entry(
         run=f"run-{number}",
         started=f"2026-{number // 28 + 1:02}-{number % 28 + 1:02}T00:00:00+00:00",
@@ -97,14 +110,14 @@ def test_a_run_keeps_the_median_and_the_interval_of_every_cell() -> None:
     run, samples = standard_run(2, ("echo", "bulk"))
     found = entry_of(run, samples)
     assert (found.run, found.started, found.commit) == (run.id, run.started, MACHINE["commit"])
-    cells = {(each["scenario"], each["model"]): each for each in found.cells}
+    cells = {(each.cell.scenario, each.cell.model): each for each in found.cells}
     assert ("bulk", "process") not in cells  # none of its trials was good
     assert len(cells) == 2 * 8 - 1
     thread = cells["echo", "thread"]
-    assert thread.keys() == {"scenario", "level", "model", "trials", *METRICS}
-    assert thread["trials"] == 2
+    assert thread.figures.keys() == METRICS.keys()
+    assert thread.trials == 2
     for name in METRICS:
-        value, low, high = thread[name]
+        value, low, high = thread.figures[name]
         assert 0 < low <= value <= high
 
 
@@ -112,7 +125,7 @@ def test_a_latency_that_is_only_known_from_below_is_not_kept() -> None:
     good = make_sample()
     never = Histogram.of([int(2e9)] * (good.tally.requests // 5))
     (found,) = entry_of(make_run(), [changed(good, unanswered=never)]).cells
-    assert found.keys() & METRICS.keys() == METRICS.keys() - {"p99"}
+    assert found.figures.keys() == METRICS.keys() - {"p99"}
 
 
 def test_a_history_is_read_in_the_order_in_which_its_runs_began(tmp_path: Path) -> None:
@@ -163,9 +176,10 @@ def test_a_last_line_that_only_lacks_its_newline_is_kept(tmp_path: Path) -> None
         ("[]", "type 'entry'"),
         (json.dumps({**entry(9).to_json(), "schema": 99}), "schema 99"),
         (json.dumps({**entry(9).to_json(), "cells": 1}), "cells is 1"),
-        (json.dumps({**entry(9).to_json(), "cells": [{"model": "x"}]}), "a cell lacks"),
-        (json.dumps({**entry(9).to_json(), "cells": [cell(1, cpu="x")]}), "could not convert"),
-        (json.dumps({**entry(9).to_json(), "cells": [cell(1, cpu=[1])]}), "not enough values"),
+        (json.dumps({**entry(9).to_json(), "cells": [{"model": "x"}]}), "no field 'model'"),
+        (of_schema_1(cpu="x"), "it is no record of schema 1"),
+        (of_schema_1(cpu=["x", 1, 1]), "value is 'x', which is no float"),
+        (of_schema_1(cpu=[1]), "it is no record of schema 1"),
     ],
 )
 def test_a_line_that_is_no_run_is_named(tmp_path: Path, line: str, reason: str) -> None:
@@ -527,3 +541,22 @@ def test_half_a_line_is_a_warning(history: Verb, tmp_path: Path) -> None:
     assert done.code == 0
     assert "half a line" in done.err
     assert json.loads(done.out)
+
+
+GOLDEN = Path(__file__).parent / "golden" / "history-schema-1.jsonl"
+
+
+def test_a_history_of_schema_1_is_read_and_goes_on_in_the_present_one(tmp_path: Path) -> None:
+    file = tmp_path / "history.jsonl"
+    file.write_bytes(GOLDEN.read_bytes())
+    (old,) = map(json.loads, GOLDEN.read_text().splitlines())
+    (kept,), warnings = read(file)
+    assert (old["schema"], kept.run, warnings) == (1, old["run"], [])
+    for cell_, flat in zip(kept.cells, old["cells"], strict=True):
+        assert cell_.cell == CellKey(flat["scenario"], flat["level"], flat["model"])
+        assert {name: list(figure) for name, figure in cell_.figures.items()} == {
+            name: flat[name] for name in METRICS if name in flat
+        }
+    append(file, entry(9, cell(14)))
+    assert [each.run for each in read(file)[0]] == ["run-9", kept.run]
+    assert [json.loads(line)["schema"] for line in file.read_text().splitlines()] == [1, 2]

@@ -36,6 +36,7 @@ from reports.gate.render.proof_text import (
 )
 from reports.gate.rival_rules import RULES
 from reports.gate.verdicts import LIMITS, METRICS, Outcome, Pair
+from reports.key import CellKey
 from servers.catalog import find
 from tests.conftest import ROOT
 
@@ -107,7 +108,7 @@ def test_runs_that_were_not_side_by_side_are_of_different_pairs() -> None:
 
 def a_pair(**fields: Any) -> Pair:
     values: dict[str, Any] = {
-        "model": "coroutine", "scenario": "echo", "placement": "same", "block": 1, "started": "",
+        "cell": CellKey("echo", "", "coroutine"), "placement": "same", "block": 1, "started": "",
     }  # fmt: skip
     return Pair(**(values | fields))
 
@@ -268,6 +269,6 @@ def test_cases_that_need_no_figures_are_recorded_live(tmp_path: Path) -> None:
         said=lambda _line: None, names=tuple(CERTAIN),
     )  # fmt: skip
     _, *lines = map(json.loads, path.read_text().splitlines())
-    by_case = {line.pop("case"): Pair(**line) for line in lines}
+    by_case = {line.pop("case"): Pair.from_json(line) for line in lines}
     assert by_case["crash"].failed == "head"
     assert by_case["wrong reply"].head_errors["mismatch"] > 0

@@ -7,6 +7,7 @@ from typing import Any
 
 from reports.gate.effects import Effect
 from reports.gate.verdicts import ERRORS, LIMITS, METRICS, GateReport, Outcome, Verdict
+from reports.key import CellKey
 
 ALLOWED = "allowed until 2027-01-31: why"
 NASTY = "head: the server died:\n  <Traceback> & `100%` |\x1b[31m\x00 done, so: over"
@@ -25,7 +26,7 @@ def verdict(
     """Return a verdict with figures."""
     row = METRICS[metric]
     values: dict[str, Any] = {
-        "model": "thread", "scenario": "echo", "metric": metric, "outcome": outcome, "base": 100.0,
+        "cell": CellKey("echo", "", "thread"), "metric": metric, "outcome": outcome, "base": 100.0,
         "head": 100.0 * (1 + row.change(math.log1p(worse_by))), "effect": effect(worse_by),
         "limit": LIMITS[metric],
     }  # fmt: skip
@@ -40,14 +41,15 @@ def every_outcome() -> list[Verdict]:
         verdict(Outcome.PASS, "p50", 0.01),
         verdict(Outcome.WARNING, "p99", 0.4),
         verdict(Outcome.INCONCLUSIVE, "pss", 0.03, reason="it may be 12% worse"),
-        verdict(Outcome.IMPROVED, "cpu", -0.1, model="asyncio"),
-        verdict(Outcome.ALLOWED, "cpu", 0.2, model="process-pool", reason=ALLOWED),
-        Verdict(
-            model="serial", scenario="echo", metric=ERRORS, outcome=Outcome.INVALID, reason=NASTY
+        verdict(Outcome.IMPROVED, "cpu", -0.1, cell=CellKey("echo", "", "asyncio")),
+        verdict(
+            Outcome.ALLOWED, "cpu", 0.2, cell=CellKey("echo", "", "process-pool"), reason=ALLOWED
         ),
         Verdict(
-            model="socketserver",
-            scenario="churn",
+            cell=CellKey("echo", "", "serial"), metric=ERRORS, outcome=Outcome.INVALID, reason=NASTY
+        ),
+        Verdict(
+            cell=CellKey("churn", "", "socketserver"),
             metric=ERRORS,
             outcome=Outcome.NO_BASELINE,
             reason="the base has no such model",

@@ -181,7 +181,7 @@ def prove_recording(
     header, *lines = map(json.loads, pairs_file.read_text(encoding="utf-8").splitlines())
     recorded: dict[str, list[Pair]] = defaultdict(list)
     for line in lines:
-        recorded[line.pop("case")].append(Pair(**line))
+        recorded[line.pop("case")].append(Pair.from_json(line))
     cases = {
         name: prove(
             name,

@@ -99,9 +99,7 @@ def verdicts(
     pending = cases
     for block in range(1, rules.most_blocks + 1):
         if block > 1:
-            names = ", ".join(
-                f"{each.cell.model.name}/{each.cell.scenario.name}" for each in pending
-            )
+            names = ", ".join(each.cell.key.name for each in pending)
             said(f"block {block}, to confirm or to be surer: {names}")
         for case in pending:
             case.blocks.append([])

@@ -31,8 +31,9 @@ from bench.measure.placement import allowed_cpus, pinned, place
 from bench.plan.order import Cell, cells
 from bench.plan.scenarios import Scenario
 from bench.run.conduct import interruptible
-from reports.gate.stored import BaselineRun, judge_run, notes, open_verdicts
+from reports.gate.stored import BaselineRun, CellRun, judge_run, notes, open_verdicts
 from reports.gate.verdicts import GateReport
+from reports.key import CellKey
 from reports.machines import differences
 from reports.record import RecordError
 from reports.store import StoreError, append_whole, disk_errors
@@ -115,7 +116,7 @@ def save(
         run = measure(models, scenarios, seed + number, shape)
         if run.failures:
             cell, failure = next(iter(run.failures.items()))
-            raise RunFailedError(f"{cell} failed, so this run is not stored: {failure}")
+            raise RunFailedError(f"{cell.name} failed, so this run is not stored: {failure}")
         line = json.dumps(run.to_json(), allow_nan=False, separators=(",", ":")) + "\n"
         with disk_errors(f"store a run in {path}"):
             append_whole(path, line.encode())
@@ -140,7 +141,7 @@ def judge(
     baseline = read(name, folder)
     began, started = datetime.now(UTC), time.monotonic()
     last = baseline[-1]
-    asked = [f"{model.name}/{scenario.name}" for scenario in scenarios for model in models]
+    asked = [cell.key for cell in cells(models, scenarios)]
     said(f"{len(baseline)} runs in the baseline {name!r}; {ADVICE}")
     if reasons := _reasons(baseline, scenarios):
         verdicts = open_verdicts(asked, baseline, "; ".join(reasons))
@@ -200,21 +201,20 @@ def measure(
     asked = cells(models, scenarios)
     began = datetime.now(UTC)
     reference: list[float] = []
-    figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    errors: dict[str, Counter[str]] = defaultdict(Counter)
-    failures: dict[str, str] = {}
+    figures: dict[CellKey, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    errors: dict[CellKey, Counter[str]] = defaultdict(Counter)
+    failures: dict[CellKey, str] = {}
     for _ in range(BLOCKS):
         reference.append(reference_us())
         for cell in order.sample(asked, len(asked)):
-            name = f"{cell.model.name}/{cell.scenario.name}"
             try:
                 found, counted = _one_server(cell, shape)
             except SideFailed as failure:
-                failures[name] = str(failure)
+                failures[cell.key] = str(failure)
                 continue
             for metric, values in found.items():
-                figures[name][metric] += values
-            errors[name].update(counted)
+                figures[cell.key][metric] += values
+            errors[cell.key].update(counted)
     return BaselineRun(
         started=began.isoformat(timespec="seconds"),
         commit=str(fingerprint()["commit"]),
@@ -224,14 +224,17 @@ def measure(
         shape={"blocks": BLOCKS, "slices": shape.slices, "slice_seconds": shape.slice_seconds},
         seed=seed,
         reference_us=reference,
-        levels={scenario.name: scenario.level for scenario in scenarios},
-        figures={
-            name: {metric: statistics.median(values) for metric, values in by_metric.items()}
-            for name, by_metric in figures.items()
-            if name not in failures
-        },
-        errors={name: dict(counted) for name, counted in errors.items()},
-        failures=failures,
+        cells=[
+            CellRun(
+                cell=key,
+                figures={}
+                if key in failures
+                else {metric: statistics.median(each) for metric, each in figures[key].items()},
+                errors=dict(errors[key]),
+                failure=failures.get(key, ""),
+            )
+            for key in sorted(cell.key for cell in asked)
+        ],
     )
 
 

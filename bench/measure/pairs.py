@@ -87,8 +87,7 @@ class SideBySide:
         the Pair, with the side whose it is.
         """
         blank = Pair(
-            model=cell.model.name,
-            scenario=cell.scenario.name,
+            cell=cell.key,
             placement=self.placement.name,
             block=block,
             started=datetime.now(UTC).isoformat(timespec="milliseconds"),

@@ -65,6 +65,10 @@ def list_baselines() -> None:
         runs = read(name)
         last = runs[-1]
         table.add_row(
-            name, str(len(runs)), last.started[:16], last.commit, ", ".join(sorted(last.figures))
+            name,
+            str(len(runs)),
+            last.started[:16],
+            last.commit,
+            ", ".join(sorted(cell.name for cell in last.figures)),
         )
     Console().print(table)

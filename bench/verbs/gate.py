@@ -34,6 +34,7 @@ from reports.gate.render.junit import junit
 from reports.gate.render.markdown import markdown
 from reports.gate.render.text import gate_table
 from reports.gate.verdicts import ERRORS, GateReport, Outcome, Verdict
+from reports.key import CellKey
 from servers.catalog import Model
 
 
@@ -161,8 +162,7 @@ def _side_by_side(
         )
     found += [
         Verdict(
-            model=model.name,
-            scenario=scenario.name,
+            cell=CellKey(scenario.name, scenario.level, model.name),
             metric=ERRORS,
             outcome=Outcome.NO_BASELINE,
             reason="the base has no such model",

@@ -76,7 +76,7 @@ def _known(what: str, names: Mapping[str, object]) -> Callable[[str], str]:
 
 def _in_cells(entries: Sequence[Entry], field: str) -> dict[str, None]:
     """Return the models or scenarios that the history has; the catalogue may know them no more."""
-    return dict.fromkeys(cell[field] for entry in entries for cell in entry.cells)
+    return dict.fromkeys(getattr(kept.cell, field) for entry in entries for kept in entry.cells)
 
 
 def _json(trend: Trend) -> dict[str, object]:

@@ -28,9 +28,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from scipy.special import stdtr
@@ -38,7 +38,8 @@ from scipy.special import stdtr
 from reports.gate.effects import ALPHA, CONFIDENCE, POWER, Effect, Limit, direction, t_quantile
 from reports.gate.verdicts import METRICS, GateMetric, Outcome, Pair, Verdict
 from reports.gate.verdicts import judge as judge_pairs
-from reports.record import Record
+from reports.key import CellKey
+from reports.schema import Record, Values
 
 LEAST_RUNS = 4
 """Three leave a regression one degree of freedom, and then nothing is beyond its interval."""
@@ -47,8 +48,40 @@ UNRELATED = ("pss",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CellRun:
+    """What one run gave of a cell."""
+
+    cell: CellKey
+    figures: dict[str, float] = field(default_factory=dict)  # by metric, in its unit
+    errors: dict[str, int] = field(default_factory=dict)  # by kind
+    failure: str = ""  # why it has no figures
+
+
+def _run_of_schema_1(old: Values) -> Values:
+    """Bring together what a run of schema 1 kept by `model/scenario`, and the levels apart."""
+    values = dict(old)
+    figures, levels = values.pop("figures"), values.pop("levels")
+    errors, failures = values.pop("errors", {}), values.pop("failures", {})
+    cells = []
+    for name in sorted({*figures, *failures}):
+        model, _, scenario = name.partition("/")
+        cell = {"scenario": scenario, "level": levels[scenario], "model": model}
+        found = {"figures": figures.get(name, {}), "errors": errors.get(name, {})}
+        cells.append({"cell": cell, **found, "failure": failures.get(name, "")})
+    return values | {"cells": cells}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineRun(Record):
-    """One run of the cells, each a `model/scenario`."""
+    """One run of the cells.
+
+    Schema history
+        1  (2026-11)  the first; figures, errors and failures by `model/scenario`.
+        2  (2026-11)  a list of cells, each with its `CellKey`.
+    """
+
+    SCHEMA: ClassVar[int] = 2
+    READERS: ClassVar[Mapping[int, Callable[[Values], Values]]] = {1: _run_of_schema_1}
 
     started: str  # UTC, ISO 8601
     commit: str
@@ -58,10 +91,7 @@ class BaselineRun(Record):
     shape: dict[str, float]  # blocks of a run, slices of a block and their seconds
     seed: int  # of the orders
     reference_us: list[float]  # CPU us per round, before each block
-    levels: dict[str, str]  # the load and its placement in words, by scenario
-    figures: dict[str, dict[str, float]]  # by cell, then by metric in its unit
-    errors: dict[str, dict[str, int]] = field(default_factory=dict)  # by cell, then by kind
-    failures: dict[str, str] = field(default_factory=dict)  # by cell: why it has no figures
+    cells: list[CellRun]  # every cell that was tried
 
     @property
     def log_r(self) -> float:
@@ -69,9 +99,23 @@ class BaselineRun(Record):
         return float(np.mean(np.log(self.reference_us)))
 
     @property
-    def cells(self) -> list[str]:
-        """Every cell that was tried, in the order of their names."""
-        return sorted({*self.figures, *self.failures})
+    def figures(self) -> dict[CellKey, dict[str, float]]:
+        """The figures of the cells that have any."""
+        return {each.cell: each.figures for each in self.cells if each.figures}
+
+    @property
+    def failures(self) -> dict[CellKey, str]:
+        """Why the others have none."""
+        return {each.cell: each.failure for each in self.cells if each.failure}
+
+    @property
+    def levels(self) -> dict[str, str]:
+        """The loads in words, by scenario."""
+        return {each.cell.scenario: each.cell.level for each in self.cells}
+
+    def errors_of(self, cell: CellKey) -> dict[str, int]:
+        """Return the errors in a cell, by kind."""
+        return next((each.errors for each in self.cells if each.cell == cell), {})
 
 
 class Fit(NamedTuple):
@@ -170,13 +214,13 @@ def judge_run(
     """Return the verdicts on a new run, cell by cell; `limits` by scenario, then by metric."""
     return [
         verdict
-        for cell in new.cells
-        for verdict in _judge_cell(cell, baseline, new, limits[cell.partition("/")[2]])
+        for cell in sorted(each.cell for each in new.cells)
+        for verdict in _judge_cell(cell, baseline, new, limits[cell.scenario])
     ]
 
 
 def _judge_cell(
-    cell: str, baseline: Sequence[BaselineRun], new: BaselineRun, limits: Mapping[str, Limit]
+    cell: CellKey, baseline: Sequence[BaselineRun], new: BaselineRun, limits: Mapping[str, Limit]
 ) -> list[Verdict]:
     having = [run for run in baseline if cell in run.figures]
     trouble = _trouble(cell, having, new)
@@ -191,19 +235,17 @@ def _judge_cell(
     return [trouble, *(_judge_metric(METRICS[name], cell, having, new, limits) for name in limits)]
 
 
-def _trouble(cell: str, having: Sequence[BaselineRun], new: BaselineRun) -> Verdict:
+def _trouble(cell: CellKey, having: Sequence[BaselineRun], new: BaselineRun) -> Verdict:
     """Return the verdict on a failure or errors, by the rules of pairs."""
-    model, _, scenario = cell.partition("/")
-    known = {kind: count for run in having for kind, count in run.errors.get(cell, {}).items()}
+    known = {kind: count for run in having for kind, count in run.errors_of(cell).items()}
     now = Pair(
-        model=model,
-        scenario=scenario,
+        cell=cell,
         placement=new.placement,
         block=1,
         started=new.started,
         figures={},
-        base_errors=known if having else new.errors.get(cell, {}),
-        head_errors=new.errors.get(cell, {}),
+        base_errors=known if having else new.errors_of(cell),
+        head_errors=new.errors_of(cell),
         failure=new.failures.get(cell, ""),
     )
     (verdict,) = judge_pairs([[now]], {})
@@ -212,16 +254,14 @@ def _trouble(cell: str, having: Sequence[BaselineRun], new: BaselineRun) -> Verd
 
 def _judge_metric(
     metric: GateMetric,
-    cell: str,
+    cell: CellKey,
     having: Sequence[BaselineRun],
     new: BaselineRun,
     limits: Mapping[str, Limit],
 ) -> Verdict:
-    model, _, scenario = cell.partition("/")
     limit = limits[metric.name]
     blank = Verdict(
-        model=model,
-        scenario=scenario,
+        cell=cell,
         metric=metric.name,
         outcome=Outcome.INCONCLUSIVE,
         limit=limit,
@@ -259,7 +299,7 @@ def _outcome(
     return Outcome.INCONCLUSIVE, f"it may be {math.expm1(effect.high):.0%} worse"
 
 
-def logarithm(metric: GateMetric, cell: str, run: BaselineRun) -> float:
+def logarithm(metric: GateMetric, cell: CellKey, run: BaselineRun) -> float:
     """Return a run's figure as a logarithm, turned so that more is worse."""
     return _turned(metric, math.log(run.figures[cell][metric.name]))
 
@@ -268,7 +308,7 @@ def _turned(metric: GateMetric, logarithm: float) -> float:
     return -logarithm if metric.more_is_better else logarithm
 
 
-def fit_of(metric: GateMetric, cell: str, runs: Sequence[BaselineRun]) -> Fit:
+def fit_of(metric: GateMetric, cell: CellKey, runs: Sequence[BaselineRun]) -> Fit:
     """Fit the runs' figures of a cell."""
     log_y = [logarithm(metric, cell, run) for run in runs]
     return fit(log_y, [_log_r(metric, run) for run in runs])
@@ -285,17 +325,17 @@ def change_of_machine(log_ratio: float) -> str:
 
 
 def open_verdicts(
-    cells: Iterable[str], baseline: Sequence[BaselineRun], reason: str
+    cells: Iterable[CellKey], baseline: Sequence[BaselineRun], reason: str
 ) -> list[Verdict]:
     """Return a verdict per cell and metric that a baseline is of no use for, and why."""
-    known = {cell for run in baseline for cell in run.figures}
+    # At whatever level: that it is another one may be the very reason.
+    known = {cell._replace(level="") for run in baseline for cell in run.figures}
     return [
-        Verdict(model=model, scenario=scenario, metric=metric, outcome=outcome, reason=why)
+        Verdict(cell=cell, metric=metric, outcome=outcome, reason=why)
         for cell in cells
-        for model, _, scenario in [cell.partition("/")]
         for outcome, why in [
             (Outcome.INCONCLUSIVE, reason)
-            if cell in known
+            if cell._replace(level="") in known
             else (Outcome.NO_BASELINE, "the baseline does not have it")
         ]
         for metric in METRICS

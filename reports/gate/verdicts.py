@@ -22,12 +22,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from reports import units
 from reports.gate.effects import Effect, Limit, direction, effect_of
+from reports.key import CellKey
+from reports.schema import Record, Values
 
 SCHEMA = 1
 
@@ -79,13 +81,26 @@ UNFINISHED = "unfinished"
 """The one kind that both sides may have: some models do not serve every connection."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """Two fresh servers that took turns: what was measured of them."""
+def _pair_of_schema_1(old: Values) -> Values:
+    """Give a pair of schema 1 a key; it did not keep the level."""
+    values = dict(old)
+    cell = {name: values.pop(name) for name in ("scenario", "model")}
+    return values | {"cell": cell | {"level": ""}}
 
-    schema: int = SCHEMA
-    model: str
-    scenario: str
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair(Record):
+    """Two fresh servers that took turns: what was measured of them.
+
+    Schema history
+        1  (2026-11)  the first.
+        2  (2026-11)  has a `CellKey`, with the level and the interpreter.
+    """
+
+    SCHEMA: ClassVar[int] = 2
+    READERS: ClassVar[Mapping[int, Callable[[Values], Values]]] = {1: _pair_of_schema_1}
+
+    cell: CellKey
     placement: str
     block: int  # from 1
     started: str  # UTC, ISO 8601
@@ -95,10 +110,6 @@ class Pair:
     head_errors: dict[str, int] = field(default_factory=dict)
     failure: str = ""  # why there are no figures: one sentence, and the server's last words
     failed: str = ""  # whose failure: base or head; empty: the machine's or ours
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the pair as JSON-ready values; `Pair(**values)` is the way back."""
-        return dataclasses.asdict(self)
 
     def worse_by(self, metric: GateMetric) -> float:
         """Return d, the pair's one observation of a metric."""
@@ -160,10 +171,9 @@ def stand(blocks: Sequence[Sequence[float]], limit: Limit, *, warns: bool = Fals
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What is said of one metric of one model under one scenario."""
+    """What is said of one metric of one cell."""
 
-    model: str
-    scenario: str
+    cell: CellKey
     metric: str  # a row of METRICS, or ERRORS
     outcome: Outcome
     reason: str = ""  # a sentence where the figures do not say it
@@ -174,9 +184,19 @@ class Verdict:
     limit: Limit | None = None
 
     @property
+    def model(self) -> str:
+        """What was judged: the model, and its interpreter where it has one of its own."""
+        return self.cell.subject
+
+    @property
+    def scenario(self) -> str:
+        """The name of the load."""
+        return self.cell.scenario
+
+    @property
     def name(self) -> str:
         """The verdict's name: `thread/echo/cpu`."""
-        return f"{self.model}/{self.scenario}/{self.metric}"
+        return f"{self.cell.name}/{self.metric}"
 
     @property
     def smallest(self) -> float | None:
@@ -189,8 +209,7 @@ class Verdict:
         """Return the verdict as JSON-ready values; changes are shares of the base's figure."""
         return {
             "name": self.name,
-            "model": self.model,
-            "scenario": self.scenario,
+            **self.cell._asdict(),
             "metric": self.metric,
             "unit": METRICS[self.metric].unit if self.metric in METRICS else "",
             "outcome": str(self.outcome),
@@ -234,9 +253,7 @@ def judge(blocks: Sequence[Sequence[Pair]], limits: Mapping[str, Limit]) -> list
 
 def _trouble(pairs: Sequence[Pair]) -> Verdict:
     """Return the verdict on failures and errors."""
-    blank = Verdict(
-        model=pairs[0].model, scenario=pairs[0].scenario, metric=ERRORS, outcome=Outcome.PASS
-    )
+    blank = Verdict(cell=pairs[0].cell, metric=ERRORS, outcome=Outcome.PASS)
     for pair in pairs:
         if pair.failure:
             whose = f"{pair.failed}: " if pair.failed else ""
@@ -276,8 +293,7 @@ def _judge_metric(metric: GateMetric, blocks: Sequence[Sequence[Pair]], limit: L
         float(np.median([pair.middle(metric, side) for pair in pairs])) for side in (0, 1)
     )
     return Verdict(
-        model=pairs[0].model,
-        scenario=pairs[0].scenario,
+        cell=pairs[0].cell,
         metric=metric.name,
         outcome=standing.outcome,
         reason=standing.reason,

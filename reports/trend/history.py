@@ -13,18 +13,20 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from reports.cells.workload import workloads_of
+from reports.key import CellKey
 from reports.machines import differences
 from reports.metrics import CPU, P50, P99, PSS_LOADED, THROUGHPUT, Metric
 from reports.record import Record, RecordError, Run, Sample
+from reports.schema import Values
 from reports.store import StoreError, append_whole, disk_errors
 
 METRICS: dict[str, Metric] = {
@@ -44,16 +46,63 @@ SAME = 1e-9
 """Less than this is rounding: of a scatter, and of sizes that are equal."""
 
 
+class Kept(NamedTuple):
+    """A figure of a cell: its median and the interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptCell:
+    """What the history keeps of a cell."""
+
+    cell: CellKey
+    trials: int
+    figures: dict[str, Kept]  # by METRICS
+
+
+_CELL_OF_SCHEMA_1 = ("scenario", "level", "model")
+
+
+def _entry_of_schema_1(old: Values) -> Values:
+    """Give the cells of an entry of schema 1 a key, and their figures names."""
+    return {
+        **old,
+        "cells": [
+            {
+                "cell": {name: cell[name] for name in _CELL_OF_SCHEMA_1},
+                "trials": cell["trials"],
+                "figures": {
+                    name: dict(zip(Kept._fields, figure, strict=True))
+                    for name, figure in cell.items()
+                    if name not in {*_CELL_OF_SCHEMA_1, "trials"}
+                },
+            }
+            for cell in old["cells"]
+        ],
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry(Record):
-    """One run in the history."""
+    """One run in the history.
+
+    Schema history
+        1  (2026-11)  the first; a cell is an object with a field for each figure.
+        2  (2026-11)  a cell has a `CellKey`, with the interpreter, and its figures apart.
+    """
+
+    SCHEMA: ClassVar[int] = 2
+    READERS: ClassVar[Mapping[int, Callable[[Values], Values]]] = {1: _entry_of_schema_1}
 
     run: str
     started: str  # UTC, ISO 8601
     commit: str
     profile: str
     machine: dict[str, Any]  # the fingerprint, see bench.measure.machine
-    cells: list[dict[str, Any]]  # scenario, level, model, trials; by metric [median, low, high]
+    cells: list[KeptCell]
 
 
 class Point(NamedTuple):
@@ -79,10 +128,23 @@ class Trend:
     """One figure of one model under one load, over all runs that have it."""
 
     metric: str
-    scenario: str
-    level: str
-    model: str
+    cell: CellKey
     segments: list[list[Point]]  # runs in a row on one machine
+
+    @property
+    def scenario(self) -> str:
+        """The name of the load."""
+        return self.cell.scenario
+
+    @property
+    def level(self) -> str:
+        """The load in words."""
+        return self.cell.level
+
+    @property
+    def model(self) -> str:
+        """What was measured: the model, and its interpreter where it had one of its own."""
+        return self.cell.subject
 
     @property
     def points(self) -> list[Point]:
@@ -106,13 +168,12 @@ def entry_of(run: Run, samples: Sequence[Sample]) -> Entry:
     for workload in workloads_of(run, samples):
         for cell in workload.cells:
             figures = {
-                name: [found.value, found.low, found.high]
+                name: Kept(found.value, found.low, found.high)
                 for name, metric in METRICS.items()
                 if (found := cell.figures.get(metric.name)) and not found.at_least
             }
             if figures:
-                named = {"scenario": cell.scenario, "level": cell.level, "model": cell.model}
-                cells.append({**named, "trials": len(cell.trials), **figures})
+                cells.append(KeptCell(cell=cell.key, trials=len(cell.trials), figures=figures))
     return Entry(
         run=run.id,
         started=run.started,
@@ -176,13 +237,7 @@ def _entries(path: Path, lines: bytes) -> list[Entry]:
 def _entry(values: Any) -> Entry:
     if not isinstance(values, dict) or values.get("type") != "entry":
         raise RecordError("it is not a record of type 'entry'")
-    entry = Entry.from_json(values)
-    for cell in entry.cells:
-        if not {"scenario", "level", "model"} <= cell.keys():
-            raise RecordError("a cell lacks its scenario, level or model")
-        for name in METRICS.keys() & cell.keys():
-            _value, _low, _high = map(float, cell[name])
-    return entry
+    return Entry.from_json(values)
 
 
 def trends(
@@ -193,17 +248,17 @@ def trends(
 ) -> list[Trend]:
     """Return the trends of the named metrics; of all models and scenarios when none is named."""
     machines = _machines(entries)
-    found: dict[tuple[str, str, str, str], list[Point]] = {}
+    found: dict[tuple[str, CellKey], list[Point]] = {}
     for number, entry in enumerate(entries):
-        for cell in entry.cells:
-            if models and cell["model"] not in models:
+        for kept in entry.cells:
+            if models and kept.cell.model not in models:
                 continue
-            if scenarios and cell["scenario"] not in scenarios:
+            if scenarios and kept.cell.scenario not in scenarios:
                 continue
             for metric in metrics:
-                if metric in cell:
-                    key = (metric, cell["scenario"], cell["level"], cell["model"])
-                    found.setdefault(key, []).append(Point(number, entry, *cell[metric]))
+                if metric in kept.figures:
+                    points = found.setdefault((metric, kept.cell), [])
+                    points.append(Point(number, entry, *kept.figures[metric]))
     return [Trend(*key, _segments(points, machines)) for key, points in found.items()]
 
 

@@ -22,8 +22,7 @@ def _entry(verdict: Verdict) -> dict[str, Any]:
     assert verdict.head is not None  # noqa: S101  # for mypy: entries() asks
     inverse = metric.more_is_better
     return {
-        "name": f"{verdict.model}/{verdict.scenario}/"
-        + ("time per answer" if inverse else metric.name),
+        "name": f"{verdict.cell.name}/" + ("time per answer" if inverse else metric.name),
         "unit": "us" if inverse else metric.unit,
         "value": 1e6 / verdict.head if inverse else verdict.head,
         "range": f"± {verdict.effect.noise:.1%}" if verdict.effect else "",
