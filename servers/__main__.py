@@ -14,7 +14,7 @@ from importlib import import_module
 from servers.catalog import MODELS, UnknownModel, find, names
 from servers.life.listener import DEFAULT_BACKLOG, Listener
 from servers.life.notices import StandardError, have_standard_descriptors, voice
-from servers.life.timeouts import Timeouts
+from servers.life.timeouts import LEAST_SECONDS, Timeouts
 from servers.protocol import DEFAULT_LIMIT
 from servers.service import MOST_UPLOAD_BYTES, MOST_UPLOADS_AT_ONCE, Service
 
@@ -220,8 +220,9 @@ def seconds(name: str, options: dict[str, str]) -> float:
         asked = float(value)
     except ValueError:
         asked = -1
-    if not 0 <= asked <= MOST_SECONDS:
-        raise UsageError(f"{name} must be 0 to {MOST_SECONDS} seconds, not {value!r}.")
+    if asked != 0 and not LEAST_SECONDS <= asked <= MOST_SECONDS:
+        bounds = f"{LEAST_SECONDS} to {MOST_SECONDS} seconds, or 0 for none"
+        raise UsageError(f"{name} must be {bounds}, not {value!r}.")
     return asked
 
 

@@ -31,6 +31,7 @@ from servers.protocol import (
     BodyError,
     Connection,
     Frame,
+    IdleError,
     KindError,
     LimitError,
     NoRootError,
@@ -41,7 +42,17 @@ from servers.protocol import (
     frame,
     pack_header,
 )
-from servers.steps import TURN, Wait
+from servers.steps import (
+    TURN,
+    CutShort,
+    DrainFor,
+    IdlePeer,
+    Report,
+    Reset,
+    ShutSending,
+    StuckPeer,
+    Wait,
+)
 
 # Importing typing would be measured with every model, and everything under this is for mypy only.
 TYPE_CHECKING = False
@@ -50,7 +61,7 @@ if TYPE_CHECKING:
 
     from servers.files import Files
     from servers.life.timeouts import Timeouts
-    from servers.steps import Step
+    from servers.steps import LastStep, Step
     from servers.uploads import Upload
 
 ECHO_ANSWER = ECHO + ANSWER
@@ -102,6 +113,7 @@ class Session:
         "_connection",
         "_files",
         "_handlers",
+        "_is_leaving",
         "_sending",
         "_upload",
         "_upload_tag",
@@ -116,12 +128,13 @@ class Session:
         timeouts: Timeouts | None = None,
     ) -> None:
         self._connection = Connection(limit)
-        self.timeouts = timeouts  # for the model's loop, which does the waiting
+        self.timeouts = timeouts  # for the driver, which does the waiting
         self._files = files
         self._handlers = HANDLERS
         self._sending: Generator[Step, None, None] | None = None
         self._upload: Upload | None = None
         self._upload_tag = 0
+        self._is_leaving = False
         self.closing = False  # nothing more is to be read once the steps so far are done
 
     def close(self) -> None:
@@ -176,6 +189,27 @@ class Session:
                 yield TURN
         if ready:
             yield b"".join(ready)
+
+    def farewell(self, fault: type[OSError] | None) -> tuple[LastStep, ...]:
+        """Return what is to be done before the close, now that nothing more is to be answered.
+
+        `fault` is what ended the conversation, None for the peer's end or ours. To be asked again
+        with what has befallen these steps, until there are none.
+        """
+        was_leaving, self._is_leaving = self._is_leaving, True
+        timeouts = self.timeouts
+        if fault is None:
+            return TAKE_LEAVE if self.closing and not was_leaving else ()
+        if fault is CutShort:
+            return (RESET,)
+        if timeouts and fault is StuckPeer:  # a frame may have been cut
+            return RESET, Report(partial(timeouts.count, StuckPeer))
+        if timeouts and fault is IdlePeer and not was_leaving:
+            sentence = f"No whole frame has arrived for {timeouts.idle:g} s."
+            last_words = frame(ERROR, 0, IdleError(sentence).body())
+            # Reported first: afterwards the peer may have gone, and nobody knows its address.
+            return Report(partial(timeouts.count, IdlePeer)), last_words, *TAKE_LEAVE
+        return ()
 
     def respond(self, request: Frame) -> Reply:
         """Return the reply to one request."""
@@ -308,6 +342,12 @@ if TYPE_CHECKING:
 
 NOTHING: Iterator[Step] = iter(())
 """The reply to a frame that is not answered: no step, yet true, for a whole frame has come."""
+
+
+DRAIN_SECONDS = 1.0
+"""How long a peer that we take leave of may go on sending."""
+RESET = Reset()
+TAKE_LEAVE: tuple[LastStep, ...] = ShutSending(), DrainFor(DRAIN_SECONDS)
 
 
 def table(known: dict[int, Handler], otherwise: Handler) -> tuple[Handler, ...]:

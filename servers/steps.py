@@ -1,4 +1,4 @@
-"""What a session asks of whoever carries the conversation out: the steps of a reply.
+"""What a session asks of whoever carries the conversation out: the steps of a reply, of a farewell.
 
 A step is bytes, to be sent, or one of these. They stand between `service.py` and `files.py`, which
 say what is to be done, and `drivers/`, which do it, each with its own way to wait.
@@ -9,7 +9,9 @@ from __future__ import annotations
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from io import FileIO
+    from socket import socket
 
 
 class Wait:
@@ -36,8 +38,52 @@ class SendFile:
         self.count = count
 
 
+class ShutSending:
+    """A step: send the end of the stream, after all that is to be sent."""
+
+    __slots__ = ()
+
+
+class DrainFor:
+    """A step: receive and throw away, until the peer's end, but for so many `seconds` at most.
+
+    To close with bytes unread would reset the connection, and our last words might be lost.
+    """
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+class Reset:
+    """A step: have the close be a reset, and whatever has not gone be thrown away."""
+
+    __slots__ = ()
+
+
+class Report:
+    """A step: call `tell` with the connection, so that its fault is counted and said."""
+
+    __slots__ = ("tell",)
+
+    def __init__(self, tell: Callable[[socket], None]) -> None:
+        self.tell = tell
+
+
 TURN = Wait(0)
 """A step: let the others on an event loop have their turn."""
+
+
+# What may befall a driver. Any other OSError is the peer's affair, and the connection over.
+
+
+class IdlePeer(OSError):  # noqa: N818 - it says who is at fault
+    """No whole frame has arrived in time."""
+
+
+class StuckPeer(OSError):  # noqa: N818 - it says who is at fault
+    """The peer has taken no byte in time."""
 
 
 class CutShort(OSError):  # noqa: N818 - it says what happened to the frame
@@ -46,3 +92,6 @@ class CutShort(OSError):  # noqa: N818 - it says what happened to the frame
 
 if TYPE_CHECKING:
     Step = bytes | Wait | SendFile
+    """Of a reply."""
+    LastStep = bytes | ShutSending | DrainFor | Reset | Report
+    """Of a farewell."""

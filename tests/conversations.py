@@ -17,7 +17,6 @@ from pathlib import Path
 from servers.drivers import blocking, streams, yielding
 from servers.drivers.scheduler import Scheduler
 from servers.life.timeouts import Timeouts
-from servers.models.coroutine import patience
 from servers.protocol import DEFAULT_LIMIT, ECHO
 from servers.service import Service
 from tests.peer import Peer
@@ -31,7 +30,7 @@ def _block(connection: socket.socket, service: Service, _timeouts: Timeouts) -> 
 
 def _yield(connection: socket.socket, service: Service, timeouts: Timeouts) -> None:
     connection.setblocking(False)
-    scheduler = Scheduler(patience(timeouts))
+    scheduler = Scheduler(yielding.patience(timeouts))
     scheduler.spawn(yielding.converse(connection, service.session(), scheduler))
     scheduler.run()
 

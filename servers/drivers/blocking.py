@@ -1,106 +1,186 @@
-"""The conversation on a blocking socket: what serial, thread, process and the pools share."""
+"""The conversation on a blocking socket: what serial, thread, process and the pools share.
+
+How it waits is injected (`Waiting`), so that another runtime whose sockets look as if they blocked,
+one of greenlets, can carry the same conversation out and wait in its own way.
+
+With timeouts the kernel lets a call fail after a moment (SO_RCVTIMEO), which costs a call that does
+not wait nothing. What is left of the timeout is then waited for with poll(), that a signal does not
+make count anew.
+"""
 
 from __future__ import annotations
 
 import os
+import select
 import socket
+from collections import namedtuple
 from functools import partial
+from struct import Struct
 from time import monotonic, sleep
 
 from servers.drivers import RECEIVE_BYTES
-from servers.life.timeouts import NO_TIMEOUTS, IdlePeer, StuckPeer, kernel_waits, reset_at_close
-from servers.steps import CutShort, SendFile
+from servers.life.timeouts import Idle, Stuck, reset_at_close
+from servers.steps import CutShort, DrainFor, Reset, SendFile, ShutSending, StuckPeer
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from servers.life.timeouts import Timeouts
     from servers.service import Session
+    from servers.steps import LastStep
 
-DRAIN_SECONDS = 1.0
-"""How long a peer that we take leave of may go on sending."""
+READ = select.POLLIN
+WRITE = select.POLLOUT
+MOMENT_MICROSECONDS = 50_000
+TIMEVAL = Struct("ll")
 
 
-def converse(connection: socket.socket, session: Session) -> None:
+def wait_until(connection: socket.socket, event: int, seconds: float | None) -> None:
+    """Wait for READ or WRITE to come to a socket, but no longer than so many seconds."""
+    poll = select.poll()
+    poll.register(connection, event)
+    poll.poll(None if seconds is None else seconds * 1e3)
+
+
+def have_calls_fail_soon(connection: socket.socket) -> None:
+    """Have the kernel end a call with EAGAIN, which is BlockingIOError, after a moment."""
+    moment = TIMEVAL.pack(0, MOMENT_MICROSECONDS)
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        connection.setsockopt(socket.SOL_SOCKET, option, moment)
+
+
+Waiting = namedtuple("Waiting", "sleep wait_until have_calls_fail_soon sendfile")
+"""How a runtime waits, as four functions.
+
+sleep(seconds)                           let at least so long pass; 0: let the others have a turn
+wait_until(connection, event, seconds)   until READ or WRITE comes, or so long (None: for ever)
+have_calls_fail_soon(connection)         asked once, where there are timeouts: recv() and send() are
+                                         to raise BlockingIOError when they cannot go on at once,
+                                         or after a moment
+sendfile(to, from, offset, count)        as os.sendfile, which may raise BlockingIOError
+"""
+KERNEL = Waiting(sleep, wait_until, have_calls_fail_soon, os.sendfile)
+"""A thread waits in the kernel."""
+
+
+def converse(connection: socket.socket, session: Session, waiting: Waiting = KERNEL) -> None:
     """Serve one connection to its end, and close it."""
-    timeouts = session.timeouts or NO_TIMEOUTS
     with connection:
         try:
-            if timeouts:
-                timeouts.set_on(connection)
-            try:
-                exchange(connection, session)
-            except IdlePeer as fault:
-                timeouts.count(fault, connection)
-                session.closing = True
-                send_all(connection, timeouts, timeouts.last_words())
-            if session.closing:
-                take_leave(connection)
-        except StuckPeer as fault:
-            timeouts.count(fault, connection)
-            reset_at_close(connection)
-        except CutShort:
-            reset_at_close(connection)
-        except OSError:
-            # Reset, broken pipe, timed out: whatever befalls this socket is its peer's affair,
-            # and the connection is over.
-            pass
+            fault = fault_of(exchange, connection, session, waiting)
+            while steps := session.farewell(fault):
+                fault = fault_of(take_leave, connection, session.timeouts, waiting, steps)
         finally:
             session.close()
 
 
-def exchange(connection: socket.socket, session: Session) -> None:
-    """Answer what arrives until the peer's end or the session's; IdlePeer if nothing does."""
-    timeouts = session.timeouts or NO_TIMEOUTS
-    send = partial(send_all, connection, timeouts) if timeouts else connection.sendall
-    unfinished_since = 0.0
+def fault_of(work: Callable[..., None], *arguments: object) -> type[OSError] | None:
+    """Work, and return what befell it: the class, for an error holds on to all it went through."""
+    try:
+        work(*arguments)
+    except OSError as error:
+        return type(error)
+    return None
+
+
+def exchange(connection: socket.socket, session: Session, waiting: Waiting) -> None:
+    """Answer what arrives until the peer's end or the session's."""
+    timeouts = session.timeouts
+    receive, send, idle = connection.recv, connection.sendall, None
+    if timeouts:
+        waiting.have_calls_fail_soon(connection)
+        idle = Idle(timeouts.idle)
+        receive = partial(receive_in_time, connection, idle, waiting)
+        send = partial(send_in_time, connection, timeouts, waiting)
     while not session.closing:
-        try:
-            data = connection.recv(RECEIVE_BYTES)
-        except BlockingIOError:  # the kernel has counted
-            waited = kernel_waits(timeouts.idle)
-            unfinished_since = timeouts.still_waiting(unfinished_since, waited)
-            continue
+        data = receive(RECEIVE_BYTES)
         if not data:
             return
         steps = session.receive(data)
-        unfinished_since = 0 if steps else timeouts.still_waiting(unfinished_since)
         for step in steps:
             if isinstance(step, bytes):
                 send(step)
             elif isinstance(step, SendFile):
-                send_file(connection, timeouts, step)
+                send_file(connection, timeouts, waiting, step)
             else:
-                sleep(step.seconds)
+                waiting.sleep(step.seconds)
+        if idle and steps:
+            idle.restart()
 
 
-def send_all(connection: socket.socket, timeouts: Timeouts, data: bytes) -> None:
-    """Send all of `data`; StuckPeer once the peer takes nothing of it."""
+def take_leave(
+    connection: socket.socket,
+    timeouts: Timeouts | None,
+    waiting: Waiting,
+    steps: Iterable[LastStep],
+) -> None:
+    """Carry a farewell out."""
+    for step in steps:
+        if isinstance(step, bytes):
+            send_in_time(connection, timeouts, waiting, step)
+        elif isinstance(step, ShutSending):
+            connection.shutdown(socket.SHUT_WR)
+        elif isinstance(step, DrainFor):
+            drain(connection, step.seconds)
+        elif isinstance(step, Reset):
+            reset_at_close(connection)
+        else:
+            step.tell(connection)
+
+
+def receive_in_time(
+    connection: socket.socket, idle: Idle, waiting: Waiting, most_bytes: int
+) -> bytes:
+    """Receive, or raise IdlePeer."""
+    while True:
+        left = idle.left()
+        try:
+            return connection.recv(most_bytes)
+        except BlockingIOError:
+            waiting.wait_until(connection, READ, left)
+
+
+def send_in_time(
+    connection: socket.socket, timeouts: Timeouts | None, waiting: Waiting, data: bytes
+) -> None:
+    """Send all of `data`, or raise StuckPeer."""
     left = memoryview(data)
     while left:
-        left = left[send_some(timeouts, connection.send, left) :]
+        left = left[send_some(connection, timeouts, waiting, connection.send, left) :]
 
 
-def send_some(timeouts: Timeouts, send: Callable[..., int], *arguments: object) -> int:
+def send_some(
+    connection: socket.socket,
+    timeouts: Timeouts | None,
+    waiting: Waiting,
+    send: Callable[..., int],
+    *arguments: object,
+) -> int:
     """Return what `send` does, or raise StuckPeer."""
-    since = 0.0
+    try:
+        return send(*arguments)
+    except BlockingIOError:
+        stuck = Stuck(timeouts.write if timeouts else 0, connection)
     while True:
+        waiting.wait_until(connection, WRITE, stuck.left())
         try:
             return send(*arguments)
-        except BlockingIOError:  # the kernel has counted
-            since = timeouts.still_stuck(since, kernel_waits(timeouts.write))
+        except BlockingIOError:
+            continue
 
 
-def send_file(connection: socket.socket, timeouts: Timeouts, step: SendFile) -> None:
+def send_file(
+    connection: socket.socket, timeouts: Timeouts | None, waiting: Waiting, step: SendFile
+) -> None:
     """Have the kernel send a piece of a file; CutShort when it is no longer there."""
     # Not connection.sendfile(), which makes a selector each time, for sockets with a time-out.
+    send = partial(send_some, connection, timeouts, waiting, waiting.sendfile)
     offset, end = step.offset, step.offset + step.count
     while offset < end:
-        descriptors = connection.fileno(), step.file.fileno()
         try:
-            sent = send_some(timeouts, os.sendfile, *descriptors, offset, end - offset)
+            sent = send(connection.fileno(), step.file.fileno(), offset, end - offset)
         except StuckPeer:
             raise
         except OSError as error:  # the file cannot be read, or the peer has gone: both end so
@@ -110,13 +190,9 @@ def send_file(connection: socket.socket, timeouts: Timeouts, step: SendFile) -> 
         offset += sent
 
 
-def take_leave(connection: socket.socket) -> None:
-    """Send the end, and wait for the peer's.
-
-    To close with bytes unread would reset the connection, and our last words might be lost.
-    """
-    connection.shutdown(socket.SHUT_WR)
-    deadline = monotonic() + DRAIN_SECONDS
+def drain(connection: socket.socket, seconds: float) -> None:
+    """Receive until the peer's end; TimeoutError if that does not come in time."""
+    deadline = monotonic() + seconds
     while (left := deadline - monotonic()) > 0:
         connection.settimeout(left)
         if not connection.recv(RECEIVE_BYTES):

@@ -33,8 +33,8 @@ from functools import partial
 from itertools import count
 from time import monotonic
 
-from servers.life.timeouts import StuckPeer, bytes_taken
-from servers.steps import CutShort, SendFile
+from servers.life.timeouts import Stuck
+from servers.steps import CutShort, SendFile, StuckPeer
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
@@ -52,7 +52,10 @@ WRITE = select.EPOLLOUT
 
 Patience = dict[int, tuple[float, type[Exception]]]
 """By READ or WRITE: the seconds that a task may wait for it, and what is thrown into it then."""
-FOREVER = (float("inf"), TimeoutError)
+NEVER = float("inf")
+FOREVER = (NEVER, TimeoutError)
+SWEEP_SECONDS = 0.05
+"""At least from one sweep to the next, and at most by how much it is late."""
 
 
 def trap(operation: Callable[..., None], *arguments: object) -> Waiting:
@@ -64,14 +67,14 @@ def trap(operation: Callable[..., None], *arguments: object) -> Waiting:
     return ((operation, arguments),)
 
 
-def readable(sock: socket.socket) -> Waiting:
-    """Wait until `sock` has something to receive."""
-    return trap(Scheduler.wake_when_ready, sock, READ)
+def readable(sock: socket.socket, since: float | None = None) -> Waiting:
+    """Wait until `sock` has something to receive; patience counts from now, or from `since`."""
+    return trap(Scheduler.wake_when_ready, sock, READ, since)
 
 
 def acceptable(sock: socket.socket) -> Waiting:
     """Wait, for as long as it takes, until `sock` has a connection to accept."""
-    return trap(Scheduler.wake_when_ready, sock, READ, True)
+    return trap(Scheduler.wake_when_ready, sock, READ, NEVER)
 
 
 def writable(sock: socket.socket) -> Waiting:
@@ -84,23 +87,20 @@ def sleep(seconds: float) -> Waiting:
     return trap(Scheduler.wake_later, seconds)
 
 
-def room(sock: socket.socket) -> Task:
-    """Wait until there is room to send, for as long as the peer goes on taking what was sent.
+def room(sock: socket.socket, seconds: float) -> Task:
+    """Wait until there is room to send, or until the peer has taken no byte for so many seconds.
 
-    The kernel says "writable" only once a third of its buffer is free, which a slow peer may take
-    longer for than the scheduler's patience lasts. So that has to run out twice, without a byte
-    taken in between.
+    0: for ever. Otherwise the scheduler's patience for a WRITE is a part of it: see `Stuck`.
     """
-    taken = -1
+    stuck = Stuck(seconds, sock)
     while True:
         try:
             return (yield from writable(sock))
         except StuckPeer:
-            if taken == (taken := bytes_taken(sock)):
-                raise
+            stuck.left()
 
 
-def send_all(sock: socket.socket, data: bytes) -> Iterable[Trap]:
+def send_all(sock: socket.socket, data: bytes, write_seconds: float = 0) -> Iterable[Trap]:
     """Send all of `data`, waiting only when the kernel has no room for it.
 
     Nothing is left to wait for in the usual case, and then there is no generator to be made.
@@ -109,25 +109,25 @@ def send_all(sock: socket.socket, data: bytes) -> Iterable[Trap]:
         sent = sock.send(data)
     except BlockingIOError:
         sent = 0
-    return send_rest(sock, memoryview(data)[sent:]) if sent < len(data) else ()
+    return send_rest(sock, memoryview(data)[sent:], write_seconds) if sent < len(data) else ()
 
 
-def send_rest(sock: socket.socket, left: memoryview) -> Task:
+def send_rest(sock: socket.socket, left: memoryview, write_seconds: float) -> Task:
     """Send what the kernel had no room for."""
     while left:
-        yield from room(sock)
+        yield from room(sock, write_seconds)
         with suppress(BlockingIOError):
             left = left[sock.send(left) :]
 
 
-def send_file(sock: socket.socket, step: SendFile) -> Task:
+def send_file(sock: socket.socket, step: SendFile, write_seconds: float = 0) -> Task:
     """Have the kernel send a piece of a file; CutShort when it is no longer there."""
     offset, end = step.offset, step.offset + step.count
     while offset < end:
         try:
             sent = os.sendfile(sock.fileno(), step.file.fileno(), offset, end - offset)
         except BlockingIOError:
-            yield from room(sock)
+            yield from room(sock, write_seconds)
         except OSError as error:  # the file cannot be read, or the peer has gone: both end so
             raise CutShort from error
         else:
@@ -172,7 +172,7 @@ class Scheduler:
         self._patience = patience
         self._since: dict[int, float] = {}  # descriptor: when the wait began; only with patience
         if patience:
-            self._sweep_seconds = min(seconds for seconds, _ in patience.values()) / 4
+            self._least_patience = min(seconds for seconds, _ in patience.values())
             self._sweep()
 
     def spawn(self, task: Task) -> None:
@@ -190,6 +190,7 @@ class Scheduler:
         """Close a socket that tasks have waited for."""
         if self._registered.pop(sock.fileno(), None) is not None:
             self._epoll.unregister(sock)
+        self._since.pop(sock.fileno(), None)
         sock.close()
 
     def run(self) -> None:
@@ -214,7 +215,7 @@ class Scheduler:
             operation(self, task, *arguments)
 
     def wake_when_ready(
-        self, task: Task, sock: socket.socket, event: int, patient: bool = False
+        self, task: Task, sock: socket.socket, event: int, since: float | None = None
     ) -> None:
         """Operation of a trap: let `task` go on when `event` comes to `sock`."""
         descriptor = sock.fileno()
@@ -227,21 +228,29 @@ class Scheduler:
             self._registered[descriptor] = event
         self._waiting[descriptor] = task
         if self._patience:
-            self._since[descriptor] = float("inf") if patient else monotonic()
+            self._since[descriptor] = monotonic() if since is None else since
 
     def _sweep(self) -> None:
-        """Throw into every task that has waited for too long what `patience` says, now and then.
+        """Throw into every task that has waited for too long what `patience` says.
 
-        A timer for each wait would cost more, and leave a heap full of cancelled ones.
+        A timer for each wait would cost more, and leave a heap full of cancelled ones. The next
+        sweep is due when the first wait can have become too long, of those that there are and of
+        those that are still to begin.
         """
         assert self._patience  # noqa: S101 - or there is no sweep
         now = monotonic()
-        for descriptor, task in list(self._waiting.items()):
+        due = now + self._least_patience
+        overdue: list[tuple[int, type[Exception]]] = []
+        for descriptor, since in self._since.items():
             seconds, error = self._patience.get(self._registered[descriptor], FOREVER)
-            if now - self._since[descriptor] > seconds:
-                del self._waiting[descriptor]
+            if since + seconds > now:
+                due = min(due, since + seconds)
+            elif descriptor in self._waiting:
+                overdue.append((descriptor, error))
+        for descriptor, error in overdue:
+            if task := self._waiting.pop(descriptor, None):
                 self._take_turn(task, error())
-        self.call_later(self._sweep_seconds, self._sweep)
+        self.call_later(max(due - now, SWEEP_SECONDS), self._sweep)
 
     def wake_later(self, task: Task, seconds: float) -> None:
         """Operation of a trap: let `task` go on in `seconds`."""
@@ -262,6 +271,7 @@ class Scheduler:
             else:
                 self._epoll.unregister(descriptor)
                 del self._registered[descriptor]
+                self._since.pop(descriptor, None)
 
     def _look_at_timers(self) -> None:
         now = monotonic()

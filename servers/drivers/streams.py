@@ -1,4 +1,8 @@
-"""The conversation on asyncio's streams; `blocking` has it on a blocking socket."""
+"""The conversation on asyncio's streams; `blocking` has it on a blocking socket.
+
+drain() lets the conversation go on below the transport's high-water mark, so a connection has that
+much and one step ready to be sent. At its end the marks are 0: what drain() has seen go is gone.
+"""
 
 from __future__ import annotations
 
@@ -8,63 +12,53 @@ from contextlib import suppress
 from functools import partial
 
 from servers.drivers import RECEIVE_BYTES
-from servers.drivers.blocking import DRAIN_SECONDS
-from servers.life.timeouts import NO_TIMEOUTS, IdlePeer, StuckPeer, bytes_taken, reset_at_close
-from servers.steps import CutShort, SendFile
+from servers.life.timeouts import Idle, Stuck, reset_at_close
+from servers.steps import CutShort, DrainFor, IdlePeer, Reset, SendFile, ShutSending, StuckPeer
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable
     from typing import Any
 
     from servers.life.timeouts import Timeouts
     from servers.service import Service, Session
+    from servers.steps import LastStep
 
 
 async def converse(service: Service, reader: StreamReader, writer: StreamWriter) -> None:
     """Serve one connection to its end, and close it."""
     session = service.session()
-    timeouts = session.timeouts or NO_TIMEOUTS
-    connection = writer.get_extra_info("socket")
     try:
-        try:
-            await exchange(session, reader, writer)
-        except IdlePeer as fault:
-            timeouts.count(fault, connection)
-            session.closing = True
-            writer.write(timeouts.last_words())
-        if timeouts:
-            writer.transport.set_write_buffer_limits(0)
-            await drain_in_time(writer, timeouts)
-        if session.closing:
-            await take_leave(reader, writer)
+        fault = await fault_of(exchange(session, reader, writer))
+        while steps := session.farewell(fault):
+            fault = await fault_of(take_leave(session.timeouts, reader, writer, steps))
         writer.close()
-        await writer.wait_closed()  # until everything is sent
-    except StuckPeer as fault:
-        timeouts.count(fault, connection)
-        reset_at_close(connection)
-        writer.transport.abort()
-    except CutShort:
-        reset_at_close(connection)
-        writer.transport.abort()
-    except OSError:
-        writer.close()  # the peer's affair, and the connection is over
+        with suppress(OSError):
+            await writer.wait_closed()
     finally:
         session.close()
 
 
+async def fault_of(work: Coroutine[Any, Any, None]) -> type[OSError] | None:
+    """Work, and return what befell it: the class, for an error holds on to all it went through."""
+    try:
+        await work
+    except OSError as error:
+        return type(error)
+    return None
+
+
 async def exchange(session: Session, reader: StreamReader, writer: StreamWriter) -> None:
-    """Answer what arrives until the peer's end or the session's; IdlePeer if nothing does."""
-    timeouts = session.timeouts or NO_TIMEOUTS
-    receive, drain = partial(reader.read, RECEIVE_BYTES), writer.drain
+    """Answer what arrives until the peer's end or the session's, and all of it has gone."""
+    timeouts = session.timeouts
+    receive, drain, idle = partial(reader.read, RECEIVE_BYTES), writer.drain, None
     if timeouts:
-        receive = partial(receive_in_time, reader, timeouts)
+        idle = Idle(timeouts.idle)
+        receive = partial(receive_in_time, reader, idle)
         drain = partial(drain_in_time, writer, timeouts)
-    unfinished_since = 0.0
     while not session.closing and (data := await receive()):
         steps = session.receive(data)
-        unfinished_since = 0 if steps else timeouts.still_waiting(unfinished_since)
         for step in steps:
             if isinstance(step, bytes):
                 writer.write(step)
@@ -73,16 +67,64 @@ async def exchange(session: Session, reader: StreamReader, writer: StreamWriter)
                 await send_file(writer, step, timeouts)
             else:
                 await asyncio.sleep(step.seconds)
+        if idle and steps:
+            idle.restart()
+    writer.transport.set_write_buffer_limits(0)
+    await drain()
 
 
-async def send_file(writer: StreamWriter, step: SendFile, timeouts: Timeouts) -> None:
+async def take_leave(
+    timeouts: Timeouts | None,
+    reader: StreamReader,
+    writer: StreamWriter,
+    steps: Iterable[LastStep],
+) -> None:
+    """Carry a farewell out."""
+    connection = writer.get_extra_info("socket")
+    for step in steps:
+        if isinstance(step, bytes):
+            writer.transport.set_write_buffer_limits(0)
+            writer.write(step)
+            await (drain_in_time(writer, timeouts) if timeouts else writer.drain())
+        elif isinstance(step, ShutSending):
+            writer.write_eof()
+        elif isinstance(step, DrainFor):
+            await throw_away(reader, step.seconds)
+        elif isinstance(step, Reset):
+            reset_at_close(connection)
+            writer.transport.abort()
+        else:
+            step.tell(connection)
+
+
+async def receive_in_time(reader: StreamReader, idle: Idle) -> bytes:
+    """Receive, or raise IdlePeer."""
+    try:
+        async with asyncio.timeout(idle.left()):
+            return await reader.read(RECEIVE_BYTES)
+    except TimeoutError:
+        raise IdlePeer from None
+
+
+async def drain_in_time(writer: StreamWriter, timeouts: Timeouts) -> None:
+    """Wait until the peer has taken enough, or raise StuckPeer once it takes nothing."""
+    if not writer.transport.get_write_buffer_size():
+        return await writer.drain()  # which does not wait
+    stuck = Stuck(timeouts.write, writer.get_extra_info("socket"))
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(stuck.left()):
+                return await writer.drain()
+
+
+async def send_file(writer: StreamWriter, step: SendFile, timeouts: Timeouts | None) -> None:
     """Have the kernel send a piece of a file; CutShort when it cannot."""
     if writer.transport.is_closing():
         raise ConnectionResetError
     loop = asyncio.get_running_loop()
     sending = loop.sendfile(writer.transport, step.file, step.offset, step.count, fallback=False)
     try:
-        sent = await (in_time(sending, writer, timeouts) if timeouts.write else sending)
+        sent = await (in_time(sending, writer, timeouts) if timeouts else sending)
     except StuckPeer:
         raise
     except (asyncio.SendfileNotAvailableError, OSError) as error:
@@ -97,40 +139,18 @@ async def in_time(
 ) -> int:
     """Wait for the end of `sending`, or raise StuckPeer once the peer takes nothing."""
     task = asyncio.ensure_future(sending)
-    taken = None
-    while taken != (taken := bytes_taken(writer.get_extra_info("socket"))):
-        await asyncio.wait({task}, timeout=timeouts.write)
-        if task.done():
-            return task.result()
-    task.cancel()
-    raise StuckPeer
-
-
-async def receive_in_time(reader: StreamReader, timeouts: Timeouts) -> bytes:
-    """Receive, or raise IdlePeer."""
     try:
-        async with asyncio.timeout(timeouts.idle or None):
-            return await reader.read(RECEIVE_BYTES)
-    except TimeoutError:
-        raise IdlePeer from None
+        stuck = Stuck(timeouts.write, writer.get_extra_info("socket"))
+        while not task.done():
+            await asyncio.wait({task}, timeout=stuck.left())
+        return task.result()
+    finally:
+        task.cancel()  # which does nothing to one that is done
 
 
-async def drain_in_time(writer: StreamWriter, timeouts: Timeouts) -> None:
-    """Wait until the peer has taken enough, or raise StuckPeer once it takes nothing."""
-    left = None
-    while left != (left := bytes_taken(writer.get_extra_info("socket"))):
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeouts.write or None):
-                return await writer.drain()
-    raise StuckPeer
-
-
-async def take_leave(reader: StreamReader, writer: StreamWriter) -> None:
-    """Send the end, and wait for the peer's, but not for long."""
-    writer.write_eof()
-    try:
-        async with asyncio.timeout(DRAIN_SECONDS):
+async def throw_away(reader: StreamReader, seconds: float) -> None:
+    """Receive until the peer's end, but not for long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
             while await reader.read(RECEIVE_BYTES):
                 pass
-    except TimeoutError:
-        pass

@@ -3,76 +3,124 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from functools import partial
 
 from servers.drivers import RECEIVE_BYTES
-from servers.drivers.blocking import DRAIN_SECONDS
-from servers.drivers.scheduler import Scheduler, readable, send_all, send_file, sleep
-from servers.life.listener import shut
-from servers.life.timeouts import NO_TIMEOUTS, IdlePeer, StuckPeer, reset_at_close
-from servers.steps import CutShort, SendFile
+from servers.drivers.scheduler import (
+    NEVER,
+    READ,
+    WRITE,
+    Scheduler,
+    readable,
+    send_all,
+    send_file,
+    sleep,
+)
+from servers.life.timeouts import LOOKS, Idle, reset_at_close
+from servers.steps import DrainFor, IdlePeer, Reset, SendFile, ShutSending, StuckPeer
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from servers.drivers.scheduler import Task
+    from collections.abc import Generator, Iterable
+
+    from servers.drivers.scheduler import Patience, Task, Trap
+    from servers.life.timeouts import Timeouts
     from servers.service import Session
+    from servers.steps import LastStep
+
+    Ending = Generator[Trap, None, type[OSError] | None]
+
+
+def patience(timeouts: Timeouts | None) -> Patience:
+    """Return the timeouts that are on, as a scheduler takes them."""
+    if not timeouts:
+        return {}
+    both = {READ: (timeouts.idle, IdlePeer), WRITE: (timeouts.write / LOOKS, StuckPeer)}
+    return {event: (seconds, error) for event, (seconds, error) in both.items() if seconds}
 
 
 def converse(connection: socket.socket, session: Session, scheduler: Scheduler) -> Task:
-    """Serve one connection to its end, and close it."""
-    timeouts = session.timeouts or NO_TIMEOUTS
+    """Serve one connection to its end, and close it; the scheduler has the timeouts' patience."""
     try:
-        try:
-            yield from exchange(connection, session)
-        except IdlePeer as fault:
-            timeouts.count(fault, connection)
-            session.closing = True
-            yield from send_all(connection, timeouts.last_words())
-        if session.closing:
-            yield from take_leave(connection, scheduler)
-    except StuckPeer as fault:
-        timeouts.count(fault, connection)
-        reset_at_close(connection)
-    except CutShort:
-        reset_at_close(connection)
-    except OSError:
-        pass  # the peer's affair, and the connection is over
+        fault = yield from exchange(connection, session)
+        while steps := session.farewell(fault):
+            fault = yield from take_leave(connection, session.timeouts, scheduler, steps)
     finally:
         session.close()
         scheduler.close(connection)
 
 
-def exchange(connection: socket.socket, session: Session) -> Task:
-    """Answer what arrives until the peer's end or the session's; IdlePeer if nothing does."""
-    timeouts = session.timeouts or NO_TIMEOUTS
-    unfinished_since = 0.0
-    something_to_receive = readable(connection)
+def exchange(connection: socket.socket, session: Session) -> Ending:
+    """Answer what arrives until the peer's end or the session's; return the fault, if it is one."""
+    timeouts = session.timeouts
+    idle = Idle(timeouts.idle) if timeouts else None
+    write_seconds = timeouts.write if timeouts else 0
+    something_to_receive = readable(connection, idle.since if idle else None)
     receive = connection.recv
-    while not session.closing:
-        yield from something_to_receive
-        data = receive(RECEIVE_BYTES)
-        if not data:
-            return
-        steps = session.receive(data)
-        unfinished_since = 0 if steps else timeouts.still_waiting(unfinished_since)
+    try:
+        while not session.closing:
+            yield from something_to_receive
+            data = receive(RECEIVE_BYTES)
+            if not data:
+                break
+            steps = session.receive(data)
+            for step in steps:
+                if isinstance(step, bytes):
+                    yield from send_all(connection, step, write_seconds)
+                elif isinstance(step, SendFile):
+                    yield from send_file(connection, step, write_seconds)
+                else:
+                    yield from sleep(step.seconds)
+            if idle:
+                if steps:
+                    idle.restart()
+                    something_to_receive = readable(connection, idle.since)
+                else:
+                    idle.left()  # the scheduler does not look at whoever always has something
+    except OSError as error:
+        return type(error)
+    return None
+
+
+def take_leave(
+    connection: socket.socket,
+    timeouts: Timeouts | None,
+    scheduler: Scheduler,
+    steps: Iterable[LastStep],
+) -> Ending:
+    """Carry a farewell out, and return what befell it."""
+    try:
         for step in steps:
             if isinstance(step, bytes):
-                yield from send_all(connection, step)
-            elif isinstance(step, SendFile):
-                yield from send_file(connection, step)
+                yield from send_all(connection, step, timeouts.write if timeouts else 0)
+            elif isinstance(step, ShutSending):
+                connection.shutdown(socket.SHUT_WR)
+            elif isinstance(step, DrainFor):
+                yield from drain(connection, step.seconds, scheduler)
+            elif isinstance(step, Reset):
+                reset_at_close(connection)
             else:
-                yield from sleep(step.seconds)
+                step.tell(connection)
+    except OSError as error:
+        return type(error)
+    return None
 
 
-def take_leave(connection: socket.socket, scheduler: Scheduler) -> Task:
-    """Send the end, and wait for the peer's, but not for long."""
-    connection.shutdown(socket.SHUT_WR)
-    cut_off = scheduler.call_later(DRAIN_SECONDS, partial(shut, connection, socket.SHUT_RD))
+def drain(connection: socket.socket, seconds: float, scheduler: Scheduler) -> Task:
+    """Receive until the peer's end, but not for long."""
+    cut_off = scheduler.call_later(seconds, partial(shut_receiving, connection))
     try:
         while not cut_off.done:
-            yield from readable(connection)
+            yield from readable(connection, NEVER)
             if not connection.recv(RECEIVE_BYTES):
                 break
     finally:
         cut_off.cancel()
+
+
+def shut_receiving(connection: socket.socket) -> None:
+    """Have a socket read as if the peer had ended."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RD)

@@ -3,10 +3,11 @@
     idle    no whole frame has arrived for so long: ERROR TIMEOUT, and a close
     write   the peer has taken no byte for so long: a reset, for a frame may have been cut
 
-How a model waits is its own affair: the kernel counts for a blocking socket, a sweep for the
-scheduler, a timer for asyncio. Here is what they share. A frame that comes a byte at a time wakes
-all of them in time; `Timeouts.still_waiting` bounds it, and is asked only when what was received
-completed nothing.
+How a driver waits is its own affair: the kernel and poll() for a blocking socket, a sweep for the
+scheduler, a timer for asyncio. When it has waited for too long is said here, once: `Idle` and
+`Stuck` are asked how long a driver may go on waiting, and raise. They look at the clock and never
+add up how long each wait was, so it does not matter how often a wait is interrupted or begun anew,
+and whether a frame that never ends comes by the byte.
 
 The count is an eventfd, one for all processes: a child adds to it and the server that forked it
 tells the sum when it stops.
@@ -15,34 +16,29 @@ tells the sum when it stops.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
-from _thread import get_native_id
 from contextlib import suppress
 from struct import Struct
 from time import monotonic
 
 from servers.life.notices import say
-from servers.protocol import ERROR, IdleError, frame
+from servers.steps import IdlePeer, StuckPeer
 
-SLICE_SECONDS = 0.1
-TIMEVAL = Struct("ll")
-LINGER = Struct("ii")
-BYTES_ACKED = 120
-"""Where Linux has tcpi_bytes_acked, of 8 bytes, in its struct tcp_info."""
-
-
-class IdlePeer(OSError):  # noqa: N818 - it says who is at fault
-    """No whole frame has arrived in time."""
-
-
-class StuckPeer(OSError):  # noqa: N818 - it says who is at fault
-    """The peer has taken no byte in time."""
-
+# See servers/service.py: typing is not imported in a server.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FAULTS = (IdlePeer, StuckPeer)
 FLAGS = os.EFD_NONBLOCK | os.EFD_CLOEXEC
+LEAST_SECONDS = 0.01
+"""A timeout below this would be shorter than the time in which a server notices it."""
+LOOKS = 4
+"""How often, in the time that a peer has, it is looked whether it has taken a byte."""
+LINGER = Struct("ii")
+BYTES_ACKED = 120
+"""Where Linux has tcpi_bytes_acked, of 8 bytes, in its struct tcp_info."""
 
 
 class Timeouts:
@@ -56,37 +52,12 @@ class Timeouts:
     def __bool__(self) -> bool:
         return bool(self.idle or self.write)
 
-    def set_on(self, connection: socket.socket) -> None:
-        """Have the kernel count for a blocking socket, which stays one: no call is added.
-
-        Its calls then fail with EAGAIN, which is BlockingIOError.
-        """
-        for option, seconds in (
-            (socket.SO_RCVTIMEO, self.idle),
-            (socket.SO_SNDTIMEO, self.write),
-        ):
-            whole, fraction = divmod(round(kernel_waits(seconds) * 1e6), 1_000_000)
-            connection.setsockopt(socket.SOL_SOCKET, option, TIMEVAL.pack(whole, fraction))
-
-    def still_waiting(self, since: float, waited: float = 0.0) -> float:
-        """Return since when a frame is waited for, `waited` ago if `since` is 0; or IdlePeer."""
-        return checked(since, waited, self.idle, IdlePeer) if self.idle else 0
-
-    def still_stuck(self, since: float, waited: float) -> float:
-        """Return since when the peer takes nothing, `waited` ago if `since` is 0; or StuckPeer."""
-        return checked(since, waited, self.write, StuckPeer)
-
-    def last_words(self) -> bytes:
-        """Return what an idle peer is told."""
-        sentence = f"No whole frame has arrived for {self.idle:g} s."
-        return frame(ERROR, 0, IdleError(sentence).body())
-
-    def count(self, fault: IdlePeer | StuckPeer, connection: socket.socket) -> None:
+    def count(self, fault: type[IdlePeer | StuckPeer], connection: socket.socket) -> None:
         """Count what a peer did, and say it."""
-        os.eventfd_write(self._counts[type(fault)], 1)
+        os.eventfd_write(self._counts[fault], 1)
         say(
             f"{address_of(connection)} took no byte for {self.write:g} s: reset."
-            if isinstance(fault, StuckPeer)
+            if fault is StuckPeer
             else f"{address_of(connection)} sent no whole frame for {self.idle:g} s: closed."
         )
 
@@ -100,27 +71,57 @@ class Timeouts:
         return [taken_from(descriptor) for descriptor in self._counts.values()]
 
 
-NO_TIMEOUTS = Timeouts()
+class Idle:
+    """Waits for a whole frame, so many seconds from the service of the last one; 0: for ever."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = monotonic) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self.since = clock()
+
+    def restart(self) -> None:
+        """Give the peer all its time again, for a frame has come and been served."""
+        self.since = self._clock()
+
+    def left(self) -> float | None:
+        """Return the seconds that the peer still has, None for any number; IdlePeer if none."""
+        if not self.seconds:
+            return None
+        left = self.since + self.seconds - self._clock()
+        if left <= 0:
+            raise IdlePeer
+        return left
 
 
-def checked(since: float, waited: float, most: float, fault: type[OSError]) -> float:
-    """Return `since`, or the time that is `waited` ago if it is 0; raise if it is `most` ago."""
-    now = monotonic()
-    since = since or now - waited
-    if now - since >= most:
-        raise fault
-    return since
+class Stuck:
+    """Waits for room to send, until the peer has taken no byte for so many seconds; 0: for ever.
 
-
-def kernel_waits(seconds: float) -> float:
-    """Return how long the kernel is to wait at a time, of the seconds that a peer has.
-
-    Every signal that interrupts a blocking call makes the kernel count anew. In the main thread
-    the pulse of servers/life/listener.py would always come first, so there it waits less than that.
+    Whether there is room does not tell: the kernel says so only once a third of its buffer is
+    free, which a slow peer may take longer for than it may take for a byte.
     """
-    _, pulse_seconds = signal.getitimer(signal.ITIMER_REAL)
-    is_main_thread = get_native_id() == os.getpid()
-    return min(seconds, SLICE_SECONDS) if pulse_seconds and is_main_thread else seconds
+
+    def __init__(
+        self, seconds: float, connection: socket.socket, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._seconds = seconds
+        self._connection = connection
+        self._clock = clock
+        self._since = clock()
+        self._taken = bytes_taken(connection) if seconds else 0
+
+    def left(self) -> float | None:
+        """Return the seconds after which to ask again, None for never; StuckPeer if it is."""
+        if not self._seconds:
+            return None
+        now = self._clock()
+        taken = bytes_taken(self._connection)
+        if taken != self._taken:
+            self._taken = taken
+            self._since = now
+        left = self._since + self._seconds - now
+        if left <= 0:
+            raise StuckPeer
+        return min(left, self._seconds / LOOKS)
 
 
 def taken_from(descriptor: int) -> int:
@@ -135,7 +136,7 @@ def address_of(connection: socket.socket) -> str:
     """Return the peer's address for a reader."""
     try:
         host, port = connection.getpeername()[:2]
-    except OSError:
+    except (OSError, ValueError):  # it has gone, or is no peer of a network
         return "A peer that has gone"
     return f"{host}:{port}"
 
