@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping
 from types import UnionType
 from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin
@@ -115,13 +116,20 @@ def take(values: object, name: str, hint: type[_Value]) -> _Value:
 
 
 def number(
-    name: str, value: object, *, least: float = -math.inf, above: float = -math.inf
+    name: str,
+    value: object,
+    *,
+    least: float = -math.inf,
+    above: float | None = None,
+    most: float = sys.float_info.max,
 ) -> float:
-    """Return a finite number that is at least `least` and above `above`; else UntrustedError."""
+    """Return a number from `least` to `most`, and above `above`; else UntrustedError."""
     found = checked(name, value, float)
-    if not math.isfinite(found) or found < least or (found <= above and above > -math.inf):
-        wanted = f"above {above:g}" if above > -math.inf else f"a number from {least:g} on"
-        raise UntrustedError(f"{for_terminal(name)} is {quoted(value)}, and must be {wanted}")
+    if not least <= found <= most or (above is not None and found <= above):
+        wanted = f"from {least:g}" if above is None else f"above {above:g}"
+        raise UntrustedError(
+            f"{for_terminal(name)} is {quoted(value)}, and must be {wanted} to {most:g}"
+        )
     return found
 
 

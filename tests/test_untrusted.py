@@ -143,7 +143,7 @@ def test_a_number_out_of_its_range_is_refused_with_its_name(value: object) -> No
 
 def test_the_bounds_of_a_number_are_least_which_it_may_be_and_above_which_not() -> None:
     assert number("stddev", 0, least=0) == 0
-    with pytest.raises(UntrustedError, match="mean is 0, and must be above 0"):
+    with pytest.raises(UntrustedError, match="mean is 0, and must be above 0 to"):
         number("mean", 0, above=0)
 
 

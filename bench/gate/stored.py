@@ -19,6 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bench.gate import reference_load
 from bench.gate.rounds import Rules
@@ -31,12 +32,14 @@ from bench.measure.placement import allowed_cpus, pinned, place
 from bench.plan.order import Cell, cells
 from bench.plan.scenarios import Scenario
 from bench.run.conduct import interruptible
+from reports.files import locked, read_regular, replace_whole
 from reports.gate.stored import BaselineRun, CellRun, judge_run, notes, open_verdicts
 from reports.gate.verdicts import GateReport
 from reports.key import CellKey
 from reports.machines import differences
 from reports.record import RecordError
-from reports.store import StoreError, append_whole, disk_errors
+from reports.store import MOST_LINE_BYTES, MOST_RUN_BYTES, StoreError, disk_errors
+from reports.untrusted import UntrustedError, checked, read_json
 from servers.catalog import Model
 
 FOLDER = Path("reports/baselines")
@@ -77,18 +80,25 @@ def names(folder: Path = FOLDER) -> list[str]:
 def read(name: str, folder: Path = FOLDER) -> list[BaselineRun]:
     """Return a baseline's runs; NoBaselineError when there is none, StoreError when unreadable."""
     path = path_of(name, folder)
-    lines = []
-    if path.exists():
-        with disk_errors(f"read {path}"):
-            lines = path.read_text(encoding="utf-8").splitlines()
+    with disk_errors(f"read {path}"):
+        lines = _stored(path).splitlines()
     if not lines:
         near = difflib.get_close_matches(name, names(folder), n=1, cutoff=0.3)
         hint = f"did you mean {near[0]!r}?" if near else f"`baseline save {name}` makes one"
         raise NoBaselineError(f"there is no baseline {name!r}: {hint}")
     try:
-        return [BaselineRun.from_json(json.loads(line)) for line in lines]
-    except (ValueError, RecordError) as error:
+        return list(map(_run_of, lines))
+    except (UntrustedError, RecordError) as error:
         raise StoreError(f"{path} cannot be read: {error}") from error
+
+
+def _stored(path: Path) -> bytes:
+    return read_regular(path, most_bytes=MOST_RUN_BYTES) if path.exists() else b""
+
+
+def _run_of(line: bytes) -> BaselineRun:
+    values = checked("a run", read_json(line, most_bytes=MOST_LINE_BYTES), dict[str, Any])
+    return BaselineRun.from_json(values)
 
 
 def save(
@@ -118,8 +128,8 @@ def save(
             cell, failure = next(iter(run.failures.items()))
             raise RunFailedError(f"{cell.name} failed, so this run is not stored: {failure}")
         line = json.dumps(run.to_json(), allow_nan=False, separators=(",", ":")) + "\n"
-        with disk_errors(f"store a run in {path}"):
-            append_whole(path, line.encode())
+        with disk_errors(f"store a run in {path}"), locked(folder):
+            replace_whole(path, b"\n".join([*_stored(path).splitlines(), line.encode()]))
         said(
             f"run {number + 1} of {runs}: {time.monotonic() - started:.0f} s,"
             f" reference {statistics.median(run.reference_us):.2f} us"

@@ -6,14 +6,13 @@ import secrets
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from bench.gate.rounds import PLACEMENT, placed, scenario_named
 from bench.gate.stored import ADVICE, names, read, save
 from bench.measure.placement import PLACEMENTS, find_placement
 from bench.run.conduct import interruptible
-from bench.verbs.common import INTERRUPTED, app, examples, fail, models_named, named
+from bench.verbs.common import INTERRUPTED, Terminal, app, examples, fail, models_named, named
 
 baselines = typer.Typer(help="Store runs to hold later ones against.", no_args_is_help=True)
 app.add_typer(baselines, name="baseline")
@@ -39,7 +38,7 @@ def save_baseline(
         placed(scenario, find_placement(placement) if placement else "")
         for scenario in named(scenarios, scenario_named)
     ]
-    lines = Console(stderr=True)
+    lines = Terminal(stderr=True)
     try:
         with interruptible():
             path = save(
@@ -71,4 +70,4 @@ def list_baselines() -> None:
             last.commit,
             ", ".join(sorted(cell.name for cell in last.figures)),
         )
-    Console().print(table)
+    Terminal().print(table)

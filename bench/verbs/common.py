@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
 import typer
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from bench.plan.available import choose
+from reports.store import RunFolder, Store
+from reports.untrusted import for_terminal, visible
 from servers.catalog import Model
 
 USAGE = 2
 TROUBLE = 3  # a trial failed, or the machine would not do it
 NO_BASELINE = 5  # nothing to compare with
 INTERRUPTED = 130
+MOST_LETTERS = 2_000  # of a sentence
 
 app = typer.Typer(
     help="Compare concurrency models: what each can do, and what it costs.",
@@ -54,11 +59,47 @@ def models_named(names: str) -> tuple[Model, ...]:
     """Return the models that a list means; those left out are said on standard error."""
     choice = choose(names)
     for sentence in choice.left_out:
-        print(f"threadmill: left out: {sentence}", file=sys.stderr)
+        warn(f"left out: {sentence}")
     return choice.models
+
+
+class Terminal(Console):
+    """The console of every verb: what it prints may come from a file that anybody wrote.
+
+    Nothing in a text is markup, an emoji's name or a control of the terminal: what cannot be
+    printed is spelled out, wherever it comes from, and within the width that it was given.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Yield the segments of a renderable; rich asks for those of its parts here as well."""
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                lines = "\n".join(map(visible, segment.text.split("\n")))
+                yield Segment(lines, segment.style)
+
+
+def stored_run(results: Path, run_id: str | None) -> RunFolder:
+    """Return the folder of a run; the neighbours that are none are said."""
+    store = Store(results)
+    folder = store.open(run_id)
+    for warning in store.warnings:
+        warn(warning)
+    return folder
+
+
+def warn(sentence: str) -> None:
+    """Say what is not as it should be, on standard error."""
+    print(f"threadmill: {for_terminal(sentence, MOST_LETTERS)}", file=sys.stderr)
 
 
 def fail(sentence: str, code: int) -> NoReturn:
     """Say what went wrong, and exit."""
-    print(f"threadmill: {sentence}", file=sys.stderr)
+    warn(sentence)
     sys.exit(code)

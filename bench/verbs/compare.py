@@ -9,16 +9,15 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from bench.plan.precision import share
 from bench.plan.scenarios import UnknownNameError
-from bench.verbs.common import RESULTS, AsJson, app, examples, named
+from bench.verbs.common import RESULTS, AsJson, Terminal, app, examples, named, stored_run
 from bench.verbs.common import Results as ResultsFolder
 from reports.files import read_regular
-from reports.store import FILE, RunFolder, Store
+from reports.store import FILE, RunFolder
 from reports.trend.compare import (
     Answer,
     Comparison,
@@ -70,7 +69,7 @@ def compare_results(
     """
     threshold = share(fail_on) if fail_on else None
     asked = named(metrics, _metric)
-    one, other = (_load(name, asked, Store(results)) for name in (a, b))
+    one, other = (_load(name, asked, results) for name in (a, b))
     compared = compare(one, other)
     remarks = [*warnings(one, other), *only_on_one_side(one, other)]
     remarks += [
@@ -82,7 +81,7 @@ def compare_results(
         rows = [comparison.to_json() for comparison in compared]
         print(json.dumps({"a": a, "b": b, "compared": rows, "remarks": remarks}, indent=2))
     else:
-        console = Console()
+        console = Terminal()
         console.print(_table(compared) if compared else "the two have nothing in common")
         for remark in remarks:
             console.print(remark, style="yellow", markup=False, soft_wrap=True)
@@ -95,7 +94,7 @@ def _metric(name: str) -> str:
     return name
 
 
-def _load(name: str, metrics: Sequence[str], store: Store) -> Results:
+def _load(name: str, metrics: Sequence[str], results: Path) -> Results:
     """Return what a user named; StoreError or UnreadableError when it holds no results."""
     path = Path(name)
     if path.is_file() and path.name != FILE:
@@ -105,7 +104,7 @@ def _load(name: str, metrics: Sequence[str], store: Store) -> Results:
     elif (path / FILE).is_file():
         folder = RunFolder(path)
     else:
-        folder = store.open(None if name == LATEST else name)
+        folder = stored_run(results, None if name == LATEST else name)
     run, samples = folder.read()
     return results_of_run(name, run, samples, metrics)
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from bench.gate import stored as baseline
 from bench.gate.config import read
@@ -25,7 +24,18 @@ from bench.measure.placement import PLACEMENTS, allowed_cpus, find_placement
 from bench.plan.order import cells
 from bench.plan.scenarios import Scenario
 from bench.run.conduct import interruptible
-from bench.verbs.common import USAGE, Seed, app, examples, fail, models_named, named
+from bench.verbs.common import (
+    USAGE,
+    Seed,
+    Terminal,
+    app,
+    examples,
+    fail,
+    models_named,
+    named,
+    warn,
+)
+from reports.files import append_out, write_out
 from reports.gate.allowances import Allowance, allow
 from reports.gate.effects import LEAST_PAIRS
 from reports.gate.render.action_benchmark import entries
@@ -138,7 +148,7 @@ def gate(
 
 
 def _say(line: str) -> None:
-    Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+    Terminal(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _side_by_side(
@@ -189,13 +199,16 @@ def _side_by_side(
 
 def _publish(report: GateReport, files: Mapping[str, Path | None]) -> None:
     """Print the report, write the files that were asked for, and tell a CI what it understands."""
-    Console().print(gate_table(report))
+    Terminal().print(gate_table(report))
     for name, path in files.items():
         if path:
-            path.write_text(RENDERERS[name](report), encoding="utf-8")
+            write_out(path, RENDERERS[name](report))
     if os.environ.get("GITHUB_ACTIONS"):
         for line in workflow_commands(report):
             print(line)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(markdown(report))
+        # A step has one summary, and other commands of it may have written to that.
+        try:
+            append_out(Path(summary), markdown(report))
+        except OSError as error:  # what was judged stands, and so does its exit code
+            warn(f"the summary of the step cannot be written: {error}")

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from bench.gate.proving import PAIRS_FILE, VERDICTS_FILE, live, prove_recording, record
 from bench.gate.rounds import MOST_BLOCKS, PAIRS
 from bench.measure.launch import ROOT
 from bench.run.conduct import interruptible
-from bench.verbs.common import Seed, app, examples
+from bench.verbs.common import Seed, Terminal, app, examples
+from reports.files import read_regular, replace_whole
 from reports.gate.render.proof_text import proof_tables, written_into
 from servers.catalog import find
 
@@ -50,14 +50,15 @@ def gate_selftest(
 
     Takes 45 minutes on a machine that is quiet. Exit code 1 when an aim is missed.
     """
-    console = Console()
+    console = Terminal()
     folder = judge or _record(model, pairs, minutes, seed)
     with console.status("resampling verdicts"):
         proof = prove_recording(folder, block=PAIRS, most_blocks=MOST_BLOCKS)
     console.print(proof_tables(proof))
     console.print(f"recording: {folder}", markup=False, soft_wrap=True)
     if write:
-        write.write_text(written_into(write.read_text(encoding="utf-8"), proof), encoding="utf-8")
+        text = read_regular(write).decode()
+        replace_whole(write, written_into(text, proof))
     raise typer.Exit(0 if proof.met else 1)
 
 
@@ -67,7 +68,7 @@ def _record(name: str, pairs: int, minutes: float, seed: int | None) -> Path:
     drawn = secrets.randbelow(2**31) if seed is None else seed
     folder = RECORDINGS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{model.name}"
     folder.mkdir(parents=True)
-    lines = Console(stderr=True)
+    lines = Terminal(stderr=True)
 
     def say(line: str) -> None:
         lines.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from bench.plan.scenarios import UnknownNameError
-from bench.verbs.common import RESULTS, AsJson, Results, app, examples, named
-from reports.store import Store, StoreError, disk_errors
+from bench.verbs.common import (
+    RESULTS,
+    AsJson,
+    Results,
+    Terminal,
+    app,
+    examples,
+    named,
+    stored_run,
+    warn,
+)
+from reports.files import replace_whole
+from reports.store import StoreError, disk_errors
 from reports.trend.history import METRICS, Entry, Trend, append, entry_of, read, trends
 from reports.trend.text import history_table
 
@@ -50,7 +59,7 @@ def history(
         return
     entries, warnings = read(file)
     for warning in warnings:
-        print(f"threadmill: {warning}", file=sys.stderr)
+        warn(warning)
     found = trends(
         entries,
         named(metric, _known("metric", METRICS)),
@@ -60,9 +69,9 @@ def history(
     if as_json:
         print(json.dumps([_json(trend) for trend in found], indent=2))
         return
-    Console().print(history_table(found))
+    Terminal().print(history_table(found))
     for path in _draw(found, output or file.parent):
-        Console().print(f"chart: {path}", markup=False, soft_wrap=True)
+        Terminal().print(f"chart: {path}", markup=False, soft_wrap=True)
 
 
 def _known(what: str, names: Mapping[str, object]) -> Callable[[str], str]:
@@ -115,7 +124,7 @@ def _draw(found: list[Trend], folder: Path) -> list[Path]:
             paths.append(folder / f"{name}.{kind}")
             with disk_errors(f"write {paths[-1]}"):
                 folder.mkdir(parents=True, exist_ok=True)
-                paths[-1].write_bytes(image)
+                replace_whole(paths[-1], image)
     return paths
 
 
@@ -126,12 +135,13 @@ def add(
     results: Results = RESULTS,
 ) -> None:
     """Add a stored run to the history."""
-    folder = Store(results).open(run_id)
+    folder = stored_run(results, run_id)
     record, samples = folder.read()
     for warning in folder.warnings:
-        print(f"threadmill: {warning}", file=sys.stderr)
+        warn(warning)
     entry = entry_of(record, samples)
     if not entry.cells:
         raise StoreError(f"the run {record.id} has no good trial: there is nothing to add")
     append(file, entry)
-    print(f"{record.id} added to {file}; cells: {len(entry.cells)}")
+    said = f"{record.id} added to {file}; cells: {len(entry.cells)}"
+    Terminal().print(said, highlight=False, soft_wrap=True)

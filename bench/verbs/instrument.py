@@ -6,8 +6,6 @@ import json
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from bench.capacity.climb import search
@@ -16,7 +14,7 @@ from bench.measure.placement import allowed_cpus
 from bench.plan.order import cells
 from bench.plan.scenarios import find_load
 from bench.run.conduct import interruptible
-from bench.verbs.common import TROUBLE, AsJson, app, examples, fail, models_named
+from bench.verbs.common import TROUBLE, AsJson, Terminal, app, examples, fail, models_named
 
 
 @app.command(
@@ -39,7 +37,7 @@ def capacity(
     promise = Promise.parse(slo)
     chosen_models = models_named(models)
     paired = cells(chosen_models, [find_load(scenario)], workers)
-    lines = Console(stderr=True)
+    lines = Terminal(stderr=True)
     with interruptible():
         answers = search(
             paired,
@@ -62,9 +60,9 @@ def capacity(
             f"{row['low']:,.0f} to {high}",
             f"{row['cpu_us_per_request']:.1f}",
             str(row["trials"]),
-            escape(row["broken_by"]),
+            row["broken_by"],
         )
-    Console().print(table)
+    Terminal().print(table)
 
 
 CAPACITY_COLUMNS: dict[str, Literal["left", "right"]] = {
@@ -87,7 +85,7 @@ def selftest(as_json: AsJson = False) -> None:
 
     if len(allowed_cpus()) < 2:
         fail("the selftest needs 2 CPUs: server and generator each watch the clock", TROUBLE)
-    console = Console(stderr=as_json)
+    console = Terminal(stderr=as_json)
     with interruptible():
         outcomes = run_checks(
             CHECKS, lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -7,13 +7,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from bench.plan.available import reason_against
 from bench.plan.scenarios import FILES, SCENARIOS, STUDIES
-from bench.verbs.common import AsJson, app, examples
+from bench.verbs.common import AsJson, Terminal, app, examples
 from servers.catalog import MODELS
 
 
@@ -69,5 +67,5 @@ def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(escape(str(row[column])) for column in columns))
-    Console().print(table)
+        table.add_row(*(str(row[column]) for column in columns))
+    Terminal().print(table)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -26,12 +27,15 @@ from bench.verbs.common import (
     TROUBLE,
     Results,
     Seed,
+    Terminal,
     app,
     examples,
     models_named,
     named,
+    stored_run,
 )
-from reports.store import RunFolder, Store
+from reports.files import replace_whole
+from reports.store import RunFolder
 
 EXIT_CODES = {
     Outcome.COMPLETE: 0,
@@ -104,7 +108,7 @@ def run(
         precision=share(precision) if precision else 0.0,
         budget_seconds=seconds(budget),
     )
-    console = Console()
+    console = Terminal()
     folder, outcome = session.run(request, results, console)
     if outcome is Outcome.INTERRUPTED:
         console.print("interrupted")
@@ -137,25 +141,27 @@ def report(
     results: Results = RESULTS,
 ) -> None:
     """Redraw the report of a stored run without measuring again."""
-    _publish(Store(results).open(run_id), Console())
+    _publish(stored_run(results, run_id), Terminal())
 
 
 @app.command(epilog=examples("experiments"))
 def experiments(results: Results = RESULTS) -> None:
     """Run the small pytest-benchmark experiments; their figures join the newest run's report."""
-    folder = Store(results).open()
-    figures = folder.path / "experiments.json"
-    # A process of its own: pytest rewrites imports, and its plug-ins would stay loaded here.
-    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXPERIMENTS)]
-    code = subprocess.run(
-        [
-            *pytest,
-            "--benchmark-enable",
-            f"--benchmark-json={figures.resolve()}",
-            f"--run-id={folder.path.name}",
-        ],
-        check=False,
-    ).returncode
-    if code:
-        raise typer.Exit(TROUBLE)
-    _publish(folder, Console())
+    folder = stored_run(results, None)
+    with tempfile.TemporaryDirectory(prefix="threadmill-experiments-") as own:
+        figures = Path(own, "experiments.json")
+        # A process of its own: pytest rewrites imports, and its plug-ins would stay loaded here.
+        pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXPERIMENTS)]
+        code = subprocess.run(
+            [
+                *pytest,
+                "--benchmark-enable",
+                f"--benchmark-json={figures}",
+                f"--run-id={folder.path.name}",
+            ],
+            check=False,
+        ).returncode
+        if code:
+            raise typer.Exit(TROUBLE)
+        replace_whole(folder.path / figures.name, figures.read_bytes())
+    _publish(folder, Terminal())

@@ -24,6 +24,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.typing import RcKeyType
 
 from reports import units
+from reports.charts.literal import make_literal
 from reports.record import Run, Sample
 
 INK = "#1a1a1a"
@@ -136,6 +137,7 @@ def new_figure(height_inches: float, title: str, subtitle: str) -> Figure:
 def render(figure: Figure, name: str) -> dict[str, bytes]:
     """Return the figure as PNG and SVG, by suffix; the same figures give the same bytes."""
     images = {}
+    make_literal(figure)
     FigureCanvasAgg(figure)
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
         # Ids in an SVG come from the salt: told apart, charts can share one page.

@@ -128,10 +128,7 @@ def _pyperf_machine(metadata: Mapping[str, Any]) -> dict[str, str]:
 
 def _value(name: str, value: object) -> float:
     """Return a value whose logarithm is taken."""
-    found = number(name, value, above=0)
-    if not LEAST <= found <= MOST:
-        raise UntrustedError(f"{name} is {quoted(value)}, and must be {LEAST:g} to {MOST:g}")
-    return found
+    return number(name, value, least=LEAST, most=MOST)
 
 
 def _name(values: Mapping[str, Any], field: str) -> str:

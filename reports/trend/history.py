@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from reports.cells.workload import workloads_of
+from reports.files import locked, read_regular, replace_whole
 from reports.key import CellKey
 from reports.machines import differences
 from reports.metrics import CPU, P50, P99, PSS_LOADED, THROUGHPUT, Metric
 from reports.record import Record, RecordError, Run, Sample
 from reports.schema import Values
-from reports.store import StoreError, append_whole, disk_errors
+from reports.store import MOST_LINE_BYTES, MOST_RUN_BYTES, StoreError, disk_errors
+from reports.untrusted import NotJsonError, number, read_json
 
 METRICS: dict[str, Metric] = {
     "throughput": THROUGHPUT,
@@ -39,6 +40,8 @@ METRICS: dict[str, Metric] = {
 LEAST_SIDE, LEAST_RUNS = 4, 10
 """Runs on either side of a change point, with fewer a single odd run makes one; and in all, with
 fewer even the clearest step is as likely as ALPHA by chance: 2 of the 126 splits of nine."""
+MOST_FIGURE = 1e15
+"""In any unit; what is beyond is no figure of a machine, and neither axes nor squares hold it."""
 ALPHA = 0.01
 ORDERS = 999
 SEED = 11
@@ -187,7 +190,7 @@ def entry_of(run: Run, samples: Sequence[Sample]) -> Entry:
 def read(path: Path) -> tuple[list[Entry], list[str]]:
     """Return the history, oldest run first, and what had to be left out, in sentences."""
     with disk_errors(f"read {path}"):
-        whole, torn = _whole_lines(path) if path.exists() else (b"", b"")
+        whole, torn = _whole_lines(path)
     entries = _entries(path, whole)
     if not entries:
         raise StoreError(f"there is no history in {path} yet; `threadmill history add` begins one")
@@ -196,48 +199,50 @@ def read(path: Path) -> tuple[list[Entry], list[str]]:
 
 def append(path: Path, entry: Entry) -> None:
     """Add a run; StoreError when the history has it. Half a line at the end makes room for it."""
-    with disk_errors(f"add to {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        whole, _torn = _whole_lines(path)
-    if any(kept.run == entry.run for kept in _entries(path, whole)):
-        raise StoreError(f"{path} has the run {entry.run} already")
     line = json.dumps(entry.to_json(), allow_nan=False, separators=(",", ":")) + "\n"
     with disk_errors(f"add to {path}"):
-        if path.read_bytes() != whole:
-            mended = path.with_name(f".{path.name}-{os.getpid()}")
-            mended.write_bytes(whole)
-            mended.replace(path)
-        append_whole(path, line.encode())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path.parent):
+            whole, _torn = _whole_lines(path)
+            if any(kept.run == entry.run for kept in _entries(path, whole)):
+                raise StoreError(f"{path} has the run {entry.run} already")
+            replace_whole(path, whole + line.encode())
 
 
 def _whole_lines(path: Path) -> tuple[bytes, bytes]:
-    """Return all whole lines of a file, and what a crash left of one more.
+    """Return the whole lines of a file, if there is one, and what a crash left of one more.
 
     A history is committed, and so may have been through an editor that drops the last newline.
     """
-    whole, newline, last = path.read_bytes().rpartition(b"\n")
+    if not path.exists():
+        return b"", b""
+    whole, newline, last = read_regular(path, most_bytes=MOST_RUN_BYTES).rpartition(b"\n")
     try:
-        json.loads(last)
-    except ValueError:
+        read_json(last)
+    except NotJsonError:
         return whole + newline, last
     return whole + newline + last + b"\n", b""
 
 
 def _entries(path: Path, lines: bytes) -> list[Entry]:
     entries = []
-    for number, line in enumerate(lines.splitlines(), 1):
+    for place, line in enumerate(lines.splitlines(), 1):
         try:
-            entries.append(_entry(json.loads(line)))
-        except (ValueError, TypeError) as error:
-            raise StoreError(f"{path}, line {number} cannot be read: {error}") from error
+            entries.append(_entry(read_json(line, most_bytes=MOST_LINE_BYTES)))
+        except ValueError as error:
+            raise StoreError(f"{path}, line {place} cannot be read: {error}") from error
     return sorted(entries, key=lambda entry: entry.started)
 
 
-def _entry(values: Any) -> Entry:
+def _entry(values: object) -> Entry:
     if not isinstance(values, dict) or values.get("type") != "entry":
         raise RecordError("it is not a record of type 'entry'")
-    return Entry.from_json(values)
+    entry = Entry.from_json(values)
+    for kept in entry.cells:
+        for name, figures in kept.figures.items():
+            for figure in figures:
+                number(name, figure, least=0, most=MOST_FIGURE)
+    return entry
 
 
 def trends(
@@ -249,7 +254,7 @@ def trends(
     """Return the trends of the named metrics; of all models and scenarios when none is named."""
     machines = _machines(entries)
     found: dict[tuple[str, CellKey], list[Point]] = {}
-    for number, entry in enumerate(entries):
+    for run, entry in enumerate(entries):
         for kept in entry.cells:
             if models and kept.cell.model not in models:
                 continue
@@ -258,7 +263,7 @@ def trends(
             for metric in metrics:
                 if metric in kept.figures:
                     points = found.setdefault((metric, kept.cell), [])
-                    points.append(Point(number, entry, *kept.figures[metric]))
+                    points.append(Point(run, entry, *kept.figures[metric]))
     return [Trend(*key, _segments(points, machines)) for key, points in found.items()]
 
 
