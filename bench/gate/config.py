@@ -26,9 +26,11 @@ from typing import Any
 
 from bench.plan.precision import share
 from bench.plan.scenarios import SCENARIOS
+from reports.files import read_regular
 from reports.gate.allowances import Allowance
 from reports.gate.effects import Limit
 from reports.gate.verdicts import LIMITS
+from reports.untrusted import UntrustedError, fits, quoted
 
 KINDS = Limit._fields  # threshold, guard
 
@@ -58,24 +60,34 @@ def read(path: Path) -> GateConfig:
     if not path.exists():
         return GateConfig()
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        settings: object = tomllib.loads(read_regular(path).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, UntrustedError) as error:
         raise ConfigError(f"{path} is no TOML: {error}") from error
-    return parse(settings.get("tool", {}).get("threadmill", {}).get("gate", {}))
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deep") from None
+    where: list[str] = []
+    for name in ("tool", "threadmill", "gate"):
+        if not isinstance(settings, Mapping):
+            raise ConfigError(f"[{'.'.join(where)}] is a table, not {quoted(settings)}")
+        settings = settings.get(name, {})
+        where.append(name)
+    return parse(settings)
 
 
-def parse(table: Mapping[str, Any]) -> GateConfig:
+def parse(table: object) -> GateConfig:
     """Return the settings in the table `[tool.threadmill.gate]`."""
-    _only(table, {"allow", "scenario", *KINDS}, "tool.threadmill.gate")
+    table = _only(table, {"allow", "scenario", *KINDS}, "tool.threadmill.gate")
     everywhere = _limits(table, LIMITS, "tool.threadmill.gate")
-    scenarios = table.get("scenario", {})
-    _only(scenarios, SCENARIOS, "tool.threadmill.gate.scenario")
+    scenarios = _only(table.get("scenario", {}), SCENARIOS, "tool.threadmill.gate.scenario")
     limits = {}
     for name, own in scenarios.items():
         where = f"tool.threadmill.gate.scenario.{name}"
         _only(own, KINDS, where)
         limits[name] = _limits(own, everywhere, where)
-    allowances = tuple(Allowance.parse(text) for text in table.get("allow", ()))
+    allowed = table.get("allow", [])
+    if not fits(allowed, list[str]):
+        raise ConfigError(f"allow is {quoted(allowed)}, and must be a list of texts")
+    allowances = tuple(map(Allowance.parse, allowed))
     return GateConfig(limits, everywhere, allowances)
 
 
@@ -91,10 +103,12 @@ def _limits(
     return limits
 
 
-def _only(table: object, known: Any, where: str) -> None:
-    """Check that a table has only known keys."""
+def _only(table: object, known: Any, where: str) -> Mapping[str, Any]:
+    """Return a table that has only known keys."""
     if not isinstance(table, Mapping):
-        raise ConfigError(f"[{where}] is a table, not {table!r}")
+        raise ConfigError(f"[{where}] is a table, not {quoted(table)}")
     for name in table:
         if name not in known:
-            raise ConfigError(f"[{where}] has no {name!r}; there are {', '.join(sorted(known))}")
+            names = ", ".join(sorted(known))
+            raise ConfigError(f"[{where}] has no {quoted(name)}; there are {names}")
+    return table

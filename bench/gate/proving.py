@@ -27,9 +27,12 @@ from bench.measure.machine import fingerprint
 from bench.measure.pairs import SideBySide
 from bench.measure.placement import allowed_cpus, place
 from bench.plan.order import Cell, cells
+from reports.files import read_regular
 from reports.gate.proof import CERTAIN, RESAMPLES, Live, aims, prove
 from reports.gate.render.proof_text import Proof
 from reports.gate.verdicts import LIMITS, METRICS, Pair, judge
+from reports.store import MOST_RUN_BYTES
+from reports.untrusted import checked, read_json, take
 from servers.catalog import MODELS, Model
 
 FEW = 3  # pairs of a case that no figure is taken of
@@ -178,10 +181,20 @@ def prove_recording(
     pairs_file, verdicts_file = folder / PAIRS_FILE, folder / VERDICTS_FILE
     if not pairs_file.exists():
         raise RecordingError(f"{folder} holds no {PAIRS_FILE}")
-    header, *lines = map(json.loads, pairs_file.read_text(encoding="utf-8").splitlines())
-    recorded: dict[str, list[Pair]] = defaultdict(list)
-    for line in lines:
-        recorded[line.pop("case")].append(Pair.from_json(line))
+    try:
+        header, *lines = _recorded(pairs_file)
+        recorded: dict[str, list[Pair]] = defaultdict(list)
+        for line in lines:
+            recorded[take(line, "case", str)].append(
+                Pair.from_json({name: value for name, value in line.items() if name != "case"})
+            )
+        gates = (
+            [take(line, "verdicts", list[dict[str, Any]]) for line in _recorded(verdicts_file)]
+            if verdicts_file.exists()
+            else []
+        )
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{folder} cannot be read: {error}") from error
     cases = {
         name: prove(
             name,
@@ -198,11 +211,6 @@ def prove_recording(
     certain = {
         name: judge([recorded[name]], LIMITS)[0].outcome for name in CERTAIN if name in recorded
     }
-    gates = (
-        [json.loads(line)["verdicts"] for line in verdicts_file.read_text("utf-8").splitlines()]
-        if verdicts_file.exists()
-        else []
-    )
     lived = Live.of(gates) if gates else None
     return Proof(
         header=header,
@@ -212,6 +220,11 @@ def prove_recording(
         aims=aims(cases, certain, lived),
         block=block,
     )
+
+
+def _recorded(path: Path) -> list[dict[str, Any]]:
+    lines = read_regular(path, most_bytes=MOST_RUN_BYTES).splitlines()
+    return [checked("a line", read_json(line), dict[str, Any]) for line in lines]
 
 
 def now() -> str:

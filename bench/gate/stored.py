@@ -33,7 +33,14 @@ from bench.plan.order import Cell, cells
 from bench.plan.scenarios import Scenario
 from bench.run.conduct import interruptible
 from reports.files import locked, read_regular, replace_whole
-from reports.gate.stored import BaselineRun, CellRun, judge_run, notes, open_verdicts
+from reports.gate.stored import (
+    BaselineRun,
+    CellRun,
+    believable,
+    judge_run,
+    notes,
+    open_verdicts,
+)
 from reports.gate.verdicts import GateReport
 from reports.key import CellKey
 from reports.machines import differences
@@ -98,7 +105,7 @@ def _stored(path: Path) -> bytes:
 
 def _run_of(line: bytes) -> BaselineRun:
     values = checked("a run", read_json(line, most_bytes=MOST_LINE_BYTES), dict[str, Any])
-    return BaselineRun.from_json(values)
+    return believable(BaselineRun.from_json(values))
 
 
 def save(
@@ -165,8 +172,11 @@ def judge(
         with interruptible():
             run = measure(models, scenarios, rules.seed, shape)
         limits = {scenario.name: rules.limits_of(scenario.name) for scenario in scenarios}
-        verdicts = judge_run(baseline, run, limits)
-        remarks = notes(baseline, run, next(iter(limits.values())))
+        try:
+            verdicts = judge_run(baseline, run, limits)
+            remarks = notes(baseline, run, next(iter(limits.values())))
+        except ArithmeticError as error:
+            raise StoreError(f"the baseline {name!r} cannot be judged by: {error}") from error
     return GateReport(
         base=f"the baseline {name!r} of {last.started[:10]} ({last.commit})",
         head=f"the working tree ({fingerprint()['commit']})",

@@ -40,7 +40,9 @@ from reports.gate.verdicts import METRICS, GateMetric, Outcome, Pair, Verdict
 from reports.gate.verdicts import judge as judge_pairs
 from reports.key import CellKey
 from reports.schema import Record, Values
+from reports.untrusted import UntrustedError, number, take
 
+MOST_FIGURE = 1e15
 LEAST_RUNS = 4
 """Three leave a regression one degree of freedom, and then nothing is beyond its interval."""
 UNRELATED = ("pss",)
@@ -116,6 +118,21 @@ class BaselineRun(Record):
     def errors_of(self, cell: CellKey) -> dict[str, int]:
         """Return the errors in a cell, by kind."""
         return next((each.errors for each in self.cells if each.cell == cell), {})
+
+
+def believable(run: BaselineRun) -> BaselineRun:
+    """Return a stored run of which logarithms can be taken; UntrustedError names what is wrong."""
+    for cell, figures in run.figures.items():
+        for metric in METRICS:
+            value = take(figures, metric, float)
+            number(f"{cell.name}: {metric}", value, least=1 / MOST_FIGURE, most=MOST_FIGURE)
+    for value in run.reference_us:
+        number("reference_us", value, least=1 / MOST_FIGURE, most=MOST_FIGURE)
+    if not run.reference_us:
+        raise UntrustedError("reference_us is empty")
+    number("slices", take(run.shape, "slices", float), least=1, most=1_000)
+    number("slice_seconds", take(run.shape, "slice_seconds", float), least=1e-3, most=60)
+    return run
 
 
 class Fit(NamedTuple):
