@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from servers.drivers import blocking, streams, yielding
+from servers.drivers import blocking, protocols, streams, yielding
 from servers.drivers.scheduler import Scheduler
 from servers.life.timeouts import Timeouts
 from servers.protocol import DEFAULT_LIMIT, ECHO
@@ -22,6 +22,8 @@ from servers.service import Service
 from tests.peer import Peer
 
 DEADLINE_SECONDS = 15.0
+
+Serve = Callable[[socket.socket, Service, Timeouts], None]
 
 
 def _block(connection: socket.socket, service: Service, _timeouts: Timeouts) -> None:
@@ -43,12 +45,27 @@ def _stream(connection: socket.socket, service: Service, _timeouts: Timeouts) ->
     asyncio.run(serve())
 
 
-DRIVERS: dict[str, Callable[[socket.socket, Service, Timeouts], None]] = {
+def _call_back(protocol: type[protocols.Conversing]) -> Serve:
+    def serve(connection: socket.socket, service: Service, _timeouts: Timeouts) -> None:
+        async def wait_until_over() -> None:
+            connection.setblocking(False)
+            over = asyncio.Event()
+            await protocol(service, connection, over.set).connect()
+            await over.wait()
+
+        asyncio.run(wait_until_over())
+
+    return serve
+
+
+DRIVERS: dict[str, Serve] = {
     "blocking": _block,
     "yielding": _yield,
     "streams": _stream,
+    "protocols": _call_back(protocols.Conversing),
+    "buffered protocols": _call_back(protocols.ConversingBuffered),
 }
-"""By the name of its module: what serves one connection to its end."""
+"""By its name: what serves one connection to its end."""
 
 
 class Conversations:

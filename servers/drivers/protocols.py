@@ -1,0 +1,152 @@
+"""The conversation as asyncio's protocols, for any loop that has asyncio's interface."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from servers.drivers import RECEIVE_BYTES
+from servers.drivers.callbacks import Conversation
+from servers.life.timeouts import reset_at_close
+from servers.steps import CutShort
+
+# See servers/service.py: typing is not imported in a server.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from servers.service import Service
+    from servers.steps import SendFile
+
+
+class Conversing(Conversation, asyncio.Protocol):
+    """A protocol that is handed what has been received."""
+
+    def __init__(
+        self, service: Service, connection: socket.socket, over: Callable[[], object]
+    ) -> None:
+        """Serve `connection`, which does not block, in the running loop; call `over` at its end."""
+        self._service = service
+        self._connection = connection
+        self._over = over
+        self._loop = asyncio.get_running_loop()
+        self._has_room = True
+        self._sending: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        """Begin: the loop makes a transport of the connection."""
+        await self._loop.connect_accepted_socket(lambda: self, self._connection)
+
+    @property
+    def socket(self) -> socket.socket:
+        """The connection's socket, which is ours: a transport may have but something like it."""
+        return self._connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # for mypy
+        self._transport = transport
+        self.begin(self._service.session())
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Let go."""
+        if self._sending:
+            self._sending.cancel()
+        self.lost()
+        self._over()
+
+    data_received = Conversation.received
+
+    def eof_received(self) -> bool:
+        """Keep the other direction open."""
+        self.ended()
+        return True
+
+    def pause_writing(self) -> None:
+        """Learn that the transport has enough to send."""
+        self._has_room = False
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._has_room = True
+        self.resumed()
+
+    def send(self, data: bytes) -> bool:
+        """See `Conversation`."""
+        self._transport.write(data)
+        return self._has_room
+
+    def send_file(self, step: SendFile) -> None:
+        """Have the kernel send it where the loop can."""
+        if type(self._loop).sendfile is asyncio.AbstractEventLoop.sendfile:
+            self._read_and_send(step)
+        else:
+            self._sending = self._loop.create_task(self._send_by_kernel(step))
+
+    async def _send_by_kernel(self, step: SendFile) -> None:
+        try:
+            sent = await self._loop.sendfile(
+                self._transport, step.file, step.offset, step.count, fallback=False
+            )
+        except (asyncio.SendfileNotAvailableError, OSError):
+            sent = -1  # the file cannot be read, or the peer has gone: both end so
+        self._sending = None
+        if sent < step.count:
+            self.failed(CutShort)
+        else:
+            self.file_sent()
+
+    def _read_and_send(self, step: SendFile) -> None:
+        try:
+            piece = os.pread(step.file.fileno(), step.count, step.offset)
+        except OSError:
+            piece = b""
+        if len(piece) < step.count:
+            self.failed(CutShort)
+        else:
+            self.file_sent(has_room=self.send(piece))
+
+    def send_end(self) -> None:
+        """See `Conversation`."""
+        self._transport.write_eof()
+
+    def pause_receiving(self) -> None:
+        """See `Conversation`."""
+        self._transport.pause_reading()
+
+    def resume_receiving(self) -> None:
+        """See `Conversation`."""
+        self._transport.resume_reading()
+
+    def call_later(self, seconds: float, action: Callable[[], None]) -> asyncio.Handle:
+        """See `Conversation`."""
+        if not seconds:
+            return self._loop.call_soon(action)
+        return self._loop.call_later(seconds, action)
+
+    def reset(self) -> None:
+        """See `Conversation`."""
+        reset_at_close(self._connection)
+        self._transport.abort()
+
+    def close(self) -> None:
+        """See `Conversation`."""
+        self._transport.close()
+
+
+class ConversingBuffered(Conversing, asyncio.BufferedProtocol):
+    """A protocol that has the transport receive into one buffer of its own, again and again."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._buffer = memoryview(bytearray(RECEIVE_BYTES))
+        super().connection_made(transport)
+
+    def get_buffer(self, _: int) -> memoryview:
+        """Return where to receive to."""
+        return self._buffer
+
+    def buffer_updated(self, count: int) -> None:
+        """Serve what has come."""
+        self.received(bytes(self._buffer[:count]))
