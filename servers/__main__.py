@@ -74,6 +74,7 @@ NUMBERS = {
 SECONDS = {"--idle-timeout": 60.0, "--write-timeout": 30.0}
 """With what they are unless told: for a server run by hand. bench measures without them."""
 MOST_SECONDS = 86_400
+MOST_DIGITS = 20
 VALUES = {"--host", "--root", *NUMBERS, *SECONDS}
 FLAGS = {"--watch-stdin", "--help"}
 
@@ -208,8 +209,10 @@ def chosen(words: list[str], options: dict[str, str]) -> Model:
 def number(name: str, value: str) -> int:
     """Return the number that an option's value stands for."""
     allowed = NUMBERS[name]
-    if not (value.isascii() and value.isdigit() and int(value) in allowed):
-        raise UsageError(f"{name} must be {allowed[0]} to {allowed[-1]}, not {value!r}.")
+    # int() itself refuses thousands of digits, in other words.
+    is_number = value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS
+    if not is_number or int(value) not in allowed:
+        raise UsageError(f"{name} must be {allowed[0]} to {allowed[-1]}, not {value[:80]!r}.")
     return int(value)
 
 
