@@ -11,7 +11,7 @@ from bench.measure.files import root_of
 from bench.measure.launch import command
 from bench.measure.placement import allowed_cpus
 from bench.measure.trial import measure
-from bench.plan.order import Trial, cells
+from bench.plan.order import PlannedTrial, cells
 from bench.plan.scenarios import FILES, SCENARIOS, find_profile
 from servers.catalog import find
 
@@ -40,7 +40,7 @@ def test_requests_that_are_not_about_files_get_no_folder() -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_a_trial_moves_files_and_says_how_large_they_were(name: str) -> None:
     profile = replace(find_profile("files"), window_seconds=0.2, warm_up_seconds=0.05)
-    trial = Trial(cells([find("thread")], [FILES[name]])[0], block=1)
+    trial = PlannedTrial(cells([find("thread")], [FILES[name]])[0], block=1)
     sample = measure(trial, profile, "run", allowed_cpus())
     assert sample.failure == ""
     assert not sample.tally.troubles

@@ -18,7 +18,7 @@ import bench.verbs.gate as verb
 from bench.__main__ import main
 from bench.gate.rounds import ECHO_64, Rules, placed, scenario_named, verdicts
 from bench.measure.pairs import Shape, SideBySide
-from bench.plan.order import Cell, cells
+from bench.plan.order import PlannedCell, cells
 from bench.plan.scenarios import SCENARIOS
 from reports.gate.verdicts import Outcome, Pair, Verdict
 from servers.catalog import MODELS, find
@@ -27,7 +27,7 @@ from tests.projects import edit, make_project, needs_git
 from tests.test_gate_verdicts import pair
 
 CELLS = cells([find("thread"), find("coroutine")], [ECHO_64])
-Measure = Callable[[Cell, int], Pair]
+Measure = Callable[[PlannedCell, int], Pair]
 
 
 class Done(NamedTuple):
@@ -51,7 +51,13 @@ def conducted(
         counted: Counter[Any] = Counter()
 
         def made_up(
-            _self: SideBySide, cell: Cell, _base: Path, _head: Path, *, block: int, rng: Random
+            _self: SideBySide,
+            cell: PlannedCell,
+            _base: Path,
+            _head: Path,
+            *,
+            block: int,
+            rng: Random,
         ) -> Pair:
             assert rng
             counted[cell.model.name, block] += 1
@@ -95,7 +101,7 @@ def test_what_is_not_confirmed_is_no_regression(conducted: Conduct) -> None:
 def test_a_doubt_that_stays_ends_at_the_last_block(conducted: Conduct) -> None:
     turn = Counter[str]()
 
-    def wild(cell: Cell, _block: int) -> Pair:
+    def wild(cell: PlannedCell, _block: int) -> Pair:
         turn[cell.model.name] += 1
         return pair(factors={"cpu": 1.6 if turn[cell.model.name] % 2 else 1 / 1.6})
 
@@ -106,7 +112,7 @@ def test_a_doubt_that_stays_ends_at_the_last_block(conducted: Conduct) -> None:
 
 
 def test_a_server_that_fails_is_not_tried_again(conducted: Conduct) -> None:
-    def failing(cell: Cell, _block: int) -> Pair:
+    def failing(cell: PlannedCell, _block: int) -> Pair:
         broken: dict[str, Any] = {"figures": {}, "failure": "it died", "failed": "head"}
         return pair(**(broken if cell.model.name == "thread" else {}))
 
@@ -160,7 +166,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Have the verb find these outcomes for the CPU of whatever it judges."""
 
     def find_these(outcome: Outcome) -> None:
-        def made_up(cells: Sequence[Cell], *_: object) -> list[Verdict]:
+        def made_up(cells: Sequence[PlannedCell], *_: object) -> list[Verdict]:
             return [Verdict(cell=cell.key, metric="cpu", outcome=outcome) for cell in cells]
 
         monkeypatch.setattr(verb, "verdicts", made_up)
@@ -268,7 +274,7 @@ def test_a_real_gate_of_one_model_against_its_own_commit(
     shape = Shape(slices=1, slice_seconds=0.02, warm_up_seconds=0.01)
 
     def quick(
-        cells: Sequence[Cell], base: Path, head: Path, cpus: Any, rules: Rules, said: Any
+        cells: Sequence[PlannedCell], base: Path, head: Path, cpus: Any, rules: Rules, said: Any
     ) -> list[Verdict]:
         short = dataclasses.replace(rules, shape=shape, most_blocks=1)
         return verdicts(cells, base, head, cpus, short, said)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import clients.__main__ as command_line
 from bench.measure.trial import untried
-from bench.plan.order import Trial, cells
+from bench.plan.order import PlannedTrial, cells
 from bench.plan.scenarios import SCENARIOS
 from clients.load import AimedLoad
 from reports.cells.frames import trials_frame
@@ -77,7 +77,7 @@ def test_a_field_is_in_the_record_of_a_trial_and_in_its_row(
     field: dataclasses.Field[Any],
 ) -> None:
     scenario = dataclasses.replace(SCENARIOS["echo"], load=load_with(field))
-    trial = Trial(cells([find("thread")], [scenario])[0], block=another(field_named("seed")))
+    trial = PlannedTrial(cells([find("thread")], [scenario])[0], block=another(field_named("seed")))
     sample = untried(trial, "a-run", [0])
     stored = Sample.from_json(json.loads(json.dumps(sample.to_json())))
     # On one CPU the generator never spins, whatever the scenario says: the placement decides.

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.plan.ladder import Ladder, predicted, shortfall
-from bench.plan.order import Cell, Trial, cells, endless, order
+from bench.plan.ladder import Climb, predicted, shortfall
+from bench.plan.order import PlannedCell, PlannedTrial, cells, endless, order
 from bench.plan.precision import Precision, QuantityError, seconds, share, widest
 from bench.plan.rates import capacity, left_out, probes, resolve
 from bench.plan.scenarios import STUDIES
@@ -21,7 +21,7 @@ MODELS = [find("thread"), find("asyncio"), find("serial")]
 GIB = 2**30
 
 
-def capacities_of(paired: Sequence[Cell]) -> dict[Cell, float]:
+def capacities_of(paired: Sequence[PlannedCell]) -> dict[PlannedCell, float]:
     speeds = {"thread": 40_000.0, "asyncio": 30_000.0, "serial": 0.0}
     halved = {"same": 0.5}
     return {
@@ -67,8 +67,8 @@ def test_a_capacity_is_what_a_probe_served_to_all() -> None:
 RUNGS = STUDIES["connections"]
 
 
-def rung(index: int, loaded: int, stopped: str = "") -> tuple[Trial, Sample]:
-    trial = Trial(Cell(find("process"), RUNGS[index], 0), block=1)
+def rung(index: int, loaded: int, stopped: str = "") -> tuple[PlannedTrial, Sample]:
+    trial = PlannedTrial(PlannedCell(find("process"), RUNGS[index], 0), block=1)
     sample = changed(
         make_sample("echo", "process"),
         pss_idle_bytes=GIB // 100,
@@ -83,23 +83,23 @@ def test_the_next_rung_is_predicted_from_the_last_two() -> None:
 
 
 def test_a_model_is_stopped_before_it_takes_a_quarter_of_the_memory() -> None:
-    ladder = Ladder(memory_bytes=20 * GIB)
+    climb = Climb(memory_bytes=20 * GIB)
     for index, loaded in enumerate((GIB // 50, GIB // 10, GIB)):
         trial, sample = rung(index, loaded)
-        assert ladder.refusal(trial) == ""
-        ladder.climbed(trial, sample)
+        assert climb.refusal(trial) == ""
+        climb.climbed(trial, sample)
     last, _ = rung(3, 0)
-    assert ladder.refusal(last) == (
+    assert climb.refusal(last) == (
         "stopped at 1,000 idle connections: 10,000 would take 10.0 GiB,"
         " and a quarter of this machine's memory is 5.0 GiB"
     )
-    assert ladder.refusal(replace(last, block=2)) == ""  # a block begins from below
+    assert climb.refusal(replace(last, block=2)) == ""  # a block begins from below
 
 
 def test_after_a_rung_that_did_not_hold_the_next_is_not_tried_and_says_why() -> None:
-    ladder = Ladder(memory_bytes=20 * GIB)
-    ladder.climbed(*rung(1, GIB // 50, stopped="52 of 100 idle connections were served"))
-    assert ladder.refusal(rung(2, 0)[0]) == (
+    climb = Climb(memory_bytes=20 * GIB)
+    climb.climbed(*rung(1, GIB // 50, stopped="52 of 100 idle connections were served"))
+    assert climb.refusal(rung(2, 0)[0]) == (
         "not tried: at 100 idle connections 52 of 100 idle connections were served"
     )
 

@@ -248,3 +248,39 @@ def test_files_are_told_by_the_mebibyte() -> None:
 def test_requests_that_move_no_file_have_no_figure_by_the_mebibyte() -> None:
     (workload,) = workloads_of(make_run(), [make_sample()])
     assert {BANDWIDTH.name, CPU_PER_MIB.name}.isdisjoint(workload.cells[0].figures)
+
+
+# One model under several interpreters.
+
+
+def under(interpreter: str, block: int, *, gil: bool, requests: int = 1000) -> Sample:
+    return changed(
+        hand_made(block=block, requests=requests),
+        interpreter=interpreter,
+        server={"gil": gil} if interpreter else {},
+        server_user_seconds=0.4,
+        server_system_seconds=0.4,
+        server_cpus=[0, 1],
+        client_cpus=[2],
+    )
+
+
+def test_a_model_under_two_interpreters_makes_two_cells_of_one_workload() -> None:
+    samples = [
+        under(name, block, gil=not name, requests=1000 * (1 + bool(name)))
+        for block in range(6)
+        for name in ("", "3.13t")
+    ]
+    workload = only_workload(*samples)
+    assert [cell.subject for cell in workload.cells] == ["thread", "thread on 3.13t"]
+    assert [len(cell.trials) for cell in workload.cells] == [6, 6]
+    assert list(workload.ranks(THROUGHPUT)) == ["thread on 3.13t", "thread"]
+    assert list(summary_frame([workload])["model"]) == ["thread", "thread on 3.13t"]
+
+
+def test_what_a_server_may_use_follows_from_its_own_interpreter_not_from_the_conductors() -> None:
+    """1.6 cores are all that a process with a GIL may use, and not all of what one without may."""
+    workload = only_workload(under("", 0, gil=True), under("3.13t", 0, gil=False))
+    limits = {cell.subject: cell.verdict.limit for cell in workload.cells}
+    assert limits["thread"] == "server"
+    assert limits["thread on 3.13t"] != "server"

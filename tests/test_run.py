@@ -23,7 +23,7 @@ from bench.measure.noise import Noise
 from bench.measure.null import ceiling, wake_up_ns
 from bench.measure.placement import place
 from bench.measure.trial import measure
-from bench.plan.order import Cell, Trial, cells
+from bench.plan.order import PlannedCell, PlannedTrial, cells
 from bench.plan.scenarios import SCENARIOS, STUDIES, Scenario, find_profile
 from bench.run import conduct as run
 from bench.run.conduct import Outcome, conduct, describe
@@ -48,8 +48,8 @@ SHORT = dataclasses.replace(
 )
 
 
-def trial_of(model: str, scenario: str = "echo") -> Trial:
-    return Trial(cells([find(model)], [SCENARIOS[scenario]])[0], block=1)
+def trial_of(model: str, scenario: str = "echo") -> PlannedTrial:
+    return PlannedTrial(cells([find(model)], [SCENARIOS[scenario]])[0], block=1)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def crash_during(monkeypatch: pytest.MonkeyPatch, phase: str, model: str) -> Non
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda row: str(row.name))
 def test_a_trial_of_every_scenario_holds_all_figures(scenario: Scenario) -> None:
     cell = cells([find("thread")], [scenario])[0]
-    sample = measure(Trial(cell, block=3), SHORT, "a-run", CPUS)
+    sample = measure(PlannedTrial(cell, block=3), SHORT, "a-run", CPUS)
     assert sample.failure == ""
     assert (sample.run, sample.cell.model, sample.block) == ("a-run", "thread", 3)
     assert (sample.cell.scenario, sample.cell.level) == (scenario.name, scenario.level)
@@ -139,7 +139,7 @@ def test_the_intervals_of_a_window_are_twelve_and_none_is_a_sliver(window_second
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.name))
 def test_every_model_can_be_measured(model: Model) -> None:
     small = Scenario(name="small", shows="", load=Load(connections=4))
-    turn = Trial(cells([model], [small], workers=4)[0], block=1)
+    turn = PlannedTrial(cells([model], [small], workers=4)[0], block=1)
     sample = measure(turn, SHORT, "a-run", CPUS)
     assert sample.failure == ""
     assert sample.tally.requests > 0
@@ -147,8 +147,8 @@ def test_every_model_can_be_measured(model: Model) -> None:
 
 
 def test_a_pool_of_processes_is_measured_as_a_whole() -> None:
-    cell = Cell(find("process-pool"), SCENARIOS["compute"], workers=4)
-    sample = measure(Trial(cell, block=1), SHORT, "a-run", CPUS)
+    cell = PlannedCell(find("process-pool"), SCENARIOS["compute"], workers=4)
+    sample = measure(PlannedTrial(cell, block=1), SHORT, "a-run", CPUS)
     assert sample.failure == ""
     assert sample.processes >= 5
     # Half of the CPUs' time at least: the requests run in the children, and only there.
@@ -244,14 +244,16 @@ def test_a_second_interruption_does_not_cut_the_clearing_up_short() -> None:
 
 def test_an_open_loop_is_recorded_with_its_lags_and_whether_the_generator_span() -> None:
     scenario = SCENARIOS["echo"].loaded(connections=4, rate=500.0)
-    sample = measure(Trial(cells([find("thread")], [scenario])[0], 1), SHORT, "a-run", CPUS)
+    sample = measure(PlannedTrial(cells([find("thread")], [scenario])[0], 1), SHORT, "a-run", CPUS)
     assert sample.failure == ""
     assert (sample.load.rate, sample.load.arrivals) == (500.0, "uniform")
     assert sample.load.spin == (len(CPUS) > 1)
     assert sample.tally.send_lags.count == pytest.approx(50, abs=1)
     assert sample.tally.services.count > 0
     shared = measure(
-        Trial(cells([find("thread")], [dataclasses.replace(scenario, placement="same")])[0], 1),
+        PlannedTrial(
+            cells([find("thread")], [dataclasses.replace(scenario, placement="same")])[0], 1
+        ),
         SHORT,
         "a-run",
         CPUS,
@@ -261,7 +263,7 @@ def test_an_open_loop_is_recorded_with_its_lags_and_whether_the_generator_span()
 
 def test_a_rung_of_idle_connections_is_measured_while_they_are_open() -> None:
     scenario = STUDIES["connections"][1].loaded(connections=2, idle_connections=20)
-    sample = measure(Trial(cells([find("thread")], [scenario])[0], 1), SHORT, "a-run", CPUS)
+    sample = measure(PlannedTrial(cells([find("thread")], [scenario])[0], 1), SHORT, "a-run", CPUS)
     assert (sample.load.idle_connections, sample.tally.idle_served, sample.stopped) == (20, 20, "")
     assert sample.threads >= 22
 
@@ -272,7 +274,7 @@ def test_a_model_that_cannot_hold_a_rung_is_not_sent_up_the_next_and_both_say_so
     rungs = [
         row.loaded(request_timeout_seconds=0.1, connections=1) for row in STUDIES["connections"][:2]
     ]
-    trials = [Trial(cell, 1) for cell in cells([find("serial")], rungs)]
+    trials = [PlannedTrial(cell, 1) for cell in cells([find("serial")], rungs)]
     assert conduct(trials, SHORT, folder, "a-run", Record(), CPUS) is Outcome.COMPLETE
     first, second = folder.read()[1]
     assert "idle connections" in first.stopped
@@ -297,7 +299,7 @@ def test_a_load_has_one_ceiling_a_block_and_every_sample_of_the_block_has_it(
 
     monkeypatch.setattr(run, "ceiling", made_up)
     paired = cells([find("thread"), find("coroutine")], [SCENARIOS["churn"], SCENARIOS["wait"]])
-    trials = [Trial(cell, block) for block in (1, 2) for cell in paired]
+    trials = [PlannedTrial(cell, block) for block in (1, 2) for cell in paired]
     profile = dataclasses.replace(SHORT, ceiling_seconds=0.1)
     conduct(trials, profile, folder, "a-run", Record(), CPUS)
     ceilings = {

@@ -15,7 +15,7 @@ from bench.capacity.promise import Promise
 from bench.capacity.search import Found, Search
 from bench.measure.placement import Placement
 from bench.measure.trial import measure
-from bench.plan.order import Cell, Trial
+from bench.plan.order import PlannedCell, PlannedTrial
 from bench.plan.scenarios import Profile
 from bench.run.conduct import capacities
 
@@ -37,7 +37,7 @@ PROFILE = Profile(
 class Answer:
     """One model's figure."""
 
-    cell: Cell
+    cell: PlannedCell
     found: Found
     broken_by: str  # what the lowest rate that broke the promise did
     cpu_us: float  # of the server, per request at the highest rate kept; 0: unknown
@@ -62,7 +62,7 @@ class Answer:
 class _Hunt:
     """A search under way, and what its decisive trials were like."""
 
-    cell: Cell
+    cell: PlannedCell
     search: Search
     broken: tuple[float, str] = (math.inf, "")
     kept: tuple[float, float] = (0.0, 0.0)
@@ -72,14 +72,14 @@ class _Hunt:
 
 
 def search(
-    cells: Sequence[Cell],
+    cells: Sequence[PlannedCell],
     promise: Promise,
     cpus: Sequence[int] | Placement,
     said: Callable[[str], object],
 ) -> list[Answer]:
     """Search for every cell in turns; `said` is told of each trial in a line."""
 
-    def probed(cell: Cell, rate: float) -> None:
+    def probed(cell: PlannedCell, rate: float) -> None:
         said(f"{cell.model.name:14} closed loop: {rate:,.0f} requests/s")
 
     found = capacities(cells, PROFILE, cpus, probed)
@@ -106,7 +106,9 @@ def _one_trial(
 ) -> str:
     """Try the next rate of one search; return what came of it in a line."""
     rate = hunt.search.rate
-    trial = Trial(replace(hunt.cell, scenario=hunt.cell.scenario.loaded(rate=rate)), round_number)
+    trial = PlannedTrial(
+        replace(hunt.cell, scenario=hunt.cell.scenario.loaded(rate=rate)), round_number
+    )
     # A tenth more than it takes: the last requests of a window may be answered after it.
     window = min(max(LEAST_SECONDS, 1.1 * promise.least_requests / rate), 1.1 * MOST_SECONDS)
     sample = measure(trial, replace(PROFILE, window_seconds=window), "", cpus)

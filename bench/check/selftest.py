@@ -20,7 +20,7 @@ from bench.measure.null import Helper, drive, helper, null_server
 from bench.measure.placement import Placement, allowed_cpus, place
 from bench.measure.trial import measure
 from bench.measure.window import Timing
-from bench.plan.order import Cell, Trial, cells
+from bench.plan.order import PlannedCell, PlannedTrial, cells
 from bench.plan.scenarios import SCENARIOS, Profile, Scenario
 from bench.run.conduct import describe
 from clients.engine.generator import Generator
@@ -192,10 +192,10 @@ def find_send_lag() -> Finding:
 
 def trial_of(model: str, scenario: Scenario, placement: str = "", workers: int = 0) -> Sample:
     """Measure one model once."""
-    cell: Cell = cells([find(model)], [scenario], workers)[0]
+    cell: PlannedCell = cells([find(model)], [scenario], workers)[0]
     cpus = allowed_cpus()
     where = place(placement or scenario.placement, cpus)
-    return measure(Trial(cell, block=1), PROFILE, "", where)
+    return measure(PlannedTrial(cell, block=1), PROFILE, "", where)
 
 
 def cpu_us(sample: Sample) -> float:
@@ -221,7 +221,7 @@ def scaling(model: str, workers: int = 0) -> float:
     loads = SCENARIOS["compute"]
     cell = cells([find(model)], [loads], workers)[0]
     one, both = (
-        per_second(measure(Trial(cell, block=1), PROFILE, "", Placement(cpus, two[:1])))
+        per_second(measure(PlannedTrial(cell, block=1), PROFILE, "", Placement(cpus, two[:1])))
         for cpus in (two[:1], two)
     )
     return both / one

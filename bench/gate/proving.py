@@ -26,7 +26,7 @@ from bench.gate.rounds import ECHO_64, Rules, placed, verdicts
 from bench.measure.machine import fingerprint
 from bench.measure.pairs import SideBySide
 from bench.measure.placement import allowed_cpus, place
-from bench.plan.order import Cell, cells
+from bench.plan.order import PlannedCell, cells
 from reports.files import read_regular
 from reports.gate.proof import CERTAIN, RESAMPLES, Live, aims, prove
 from reports.gate.render.proof_text import Proof
@@ -49,7 +49,7 @@ class Trees(NamedTuple):
     head: Path
 
 
-def cell_of(model: Model, placement: str) -> Cell:
+def cell_of(model: Model, placement: str) -> PlannedCell:
     """Return the gate's cell of a model."""
     return cells([model], [placed(ECHO_64, placement)])[0]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.measure.pairs import Shape, SideBySide
 from bench.measure.placement import Placement, place
-from bench.plan.order import Cell
+from bench.plan.order import PlannedCell
 from bench.plan.scenarios import ECHO, Scenario, find_load
 from reports.gate.effects import Limit
 from reports.gate.verdicts import LIMITS, Outcome, Pair, Verdict, judge
@@ -59,7 +59,7 @@ def placed(scenario: Scenario, placement: str) -> Scenario:
 class _Case:
     """A cell under judgement."""
 
-    cell: Cell
+    cell: PlannedCell
     conditions: SideBySide
     limits: Mapping[str, Limit]
     blocks: list[list[Pair]] = field(default_factory=list)
@@ -78,7 +78,7 @@ class _Case:
 
 
 def verdicts(
-    cells: Sequence[Cell],
+    cells: Sequence[PlannedCell],
     base: Path,
     head: Path,
     cpus: Sequence[int] | Placement,

@@ -29,7 +29,7 @@ from bench.measure.launch import ROOT
 from bench.measure.machine import fingerprint
 from bench.measure.pairs import Shape, Side, SideBySide, SideFailed
 from bench.measure.placement import allowed_cpus, pinned, place
-from bench.plan.order import Cell, cells
+from bench.plan.order import PlannedCell, cells
 from bench.plan.scenarios import Scenario
 from bench.run.conduct import interruptible
 from reports.files import locked, read_regular, replace_whole
@@ -258,7 +258,7 @@ def measure(
     )
 
 
-def _one_server(cell: Cell, shape: Shape) -> tuple[dict[str, list[float]], dict[str, int]]:
+def _one_server(cell: PlannedCell, shape: Shape) -> tuple[dict[str, list[float]], dict[str, int]]:
     """Return every slice's figures of a fresh server, and its errors; SideFailed."""
     conditions = SideBySide(place(cell.scenario.placement, allowed_cpus()), shape)
     with root_of(cell.scenario.load) as root, Side("head", cell, ROOT, root, conditions) as side:

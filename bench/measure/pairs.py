@@ -28,7 +28,7 @@ from bench.measure.files import root_of
 from bench.measure.launch import Server, ServerDied
 from bench.measure.placement import Placement
 from bench.measure.window import Timing, look, open_load
-from bench.plan.order import Cell
+from bench.plan.order import PlannedCell
 from clients.engine.generator import Generator, GeneratorError
 from reports.gate.verdicts import Pair
 
@@ -79,7 +79,7 @@ class SideBySide:
     shape: Shape = Shape()
 
     def measure(
-        self, cell: Cell, base: Path, head: Path, *, block: int, rng: random.Random
+        self, cell: PlannedCell, base: Path, head: Path, *, block: int, rng: random.Random
     ) -> Pair:
         """Measure one pair, `base` and `head` being folders that hold a `servers` package.
 
@@ -150,7 +150,7 @@ class Side:
     """
 
     def __init__(
-        self, name: str, cell: Cell, home: Path, root: str, conditions: SideBySide
+        self, name: str, cell: PlannedCell, home: Path, root: str, conditions: SideBySide
     ) -> None:
         self._name = name
         self._cell = cell

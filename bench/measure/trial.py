@@ -18,7 +18,7 @@ from bench.measure.noise import noise
 from bench.measure.placement import Placement, place
 from bench.measure.window import Timing, drive
 from bench.plan.ladder import shortfall
-from bench.plan.order import Trial
+from bench.plan.order import PlannedTrial
 from bench.plan.scenarios import Profile
 from clients.engine.generator import Generator, GeneratorError
 from reports.record import Sample
@@ -26,7 +26,9 @@ from reports.record import Sample
 INTERVALS = 12  # steps of the time axis in a window
 
 
-def measure(trial: Trial, profile: Profile, run_id: str, cpus: Sequence[int] | Placement) -> Sample:
+def measure(
+    trial: PlannedTrial, profile: Profile, run_id: str, cpus: Sequence[int] | Placement
+) -> Sample:
     """Run one trial on the allowed `cpus`. A failure is in the Sample, with what it had by then."""
     blank = untried(trial, run_id, cpus)
     placement = Placement(blank.server_cpus, blank.client_cpus)
@@ -55,7 +57,7 @@ def measure(trial: Trial, profile: Profile, run_id: str, cpus: Sequence[int] | P
 
 
 def untried(
-    trial: Trial, run_id: str, cpus: Sequence[int] | Placement, stopped: str = ""
+    trial: PlannedTrial, run_id: str, cpus: Sequence[int] | Placement, stopped: str = ""
 ) -> Sample:
     """Return the record of a trial before it has any figures: the cell and its load."""
     scenario = trial.cell.scenario

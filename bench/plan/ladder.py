@@ -6,7 +6,7 @@ stopped before it fills the machine's memory, not when it has.
 
 from __future__ import annotations
 
-from bench.plan.order import Trial
+from bench.plan.order import PlannedTrial
 from reports.load import Load
 from reports.record import Sample
 from reports.tally import Tally
@@ -21,7 +21,7 @@ def predicted(points: list[tuple[int, int]], idle: int) -> float:
     return high + (idle - second) * max(0.0, (high - low) / (second - first))
 
 
-class Ladder:
+class Climb:
     """The rungs that every model has been on, and whether the next one may be tried."""
 
     def __init__(self, memory_bytes: int) -> None:
@@ -29,7 +29,7 @@ class Ladder:
         self._points: dict[tuple[object, ...], list[tuple[int, int]]] = {}
         self._stops: dict[tuple[object, ...], str] = {}
 
-    def refusal(self, trial: Trial) -> str:
+    def refusal(self, trial: PlannedTrial) -> str:
         """Return why a trial must not be tried, in a sentence; empty: it may."""
         key, idle = self._key(trial), trial.cell.scenario.load.idle_connections
         if not idle:
@@ -46,7 +46,7 @@ class Ladder:
             )
         return self._stops.get(key, "")
 
-    def climbed(self, trial: Trial, sample: Sample) -> None:
+    def climbed(self, trial: PlannedTrial, sample: Sample) -> None:
         """Note what a rung took, and whether the model held it."""
         key, idle = self._key(trial), trial.cell.scenario.load.idle_connections
         if not idle:
@@ -57,7 +57,7 @@ class Ladder:
             self._stops[key] = f"not tried: at {idle:,} idle connections {trouble}"
 
     @staticmethod
-    def _key(trial: Trial) -> tuple[object, ...]:
+    def _key(trial: PlannedTrial) -> tuple[object, ...]:
         return (trial.block, *trial.cell.ladder)
 
 

@@ -19,7 +19,7 @@ from servers.catalog import Model
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class PlannedCell:
     """A model under a scenario."""
 
     model: Model
@@ -38,40 +38,44 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class PlannedTrial:
     """A cell's turn in a block; blocks count from 1."""
 
-    cell: Cell
+    cell: PlannedCell
     block: int
 
 
-def cells(models: Sequence[Model], scenarios: Sequence[Scenario], workers: int = 0) -> list[Cell]:
+def cells(
+    models: Sequence[Model], scenarios: Sequence[Scenario], workers: int = 0
+) -> list[PlannedCell]:
     """Pair scenarios with models. `workers` is the size of pools where the level sets none.
 
     A level about the size of a pool holds no cell for a model without one.
     """
     return [
-        Cell(model, scenario, model.workers and (scenario.workers or workers or model.workers))
+        PlannedCell(
+            model, scenario, model.workers and (scenario.workers or workers or model.workers)
+        )
         for scenario in scenarios
         for model in models
         if model.workers or not scenario.workers
     ]
 
 
-def order(cells: Sequence[Cell], blocks: int, seed: int) -> list[Trial]:
+def order(cells: Sequence[PlannedCell], blocks: int, seed: int) -> list[PlannedTrial]:
     """Return `blocks` x `cells` trials, block after block, each in a random order of its own."""
     return [trial for block in islice(endless(cells, seed), blocks) for trial in block]
 
 
-def endless(cells: Sequence[Cell], seed: int) -> Iterator[list[Trial]]:
+def endless(cells: Sequence[PlannedCell], seed: int) -> Iterator[list[PlannedTrial]]:
     """Yield block after block without end, in the order that `order` gives them."""
     shuffler = random.Random(seed)  # noqa: S311  # an order to be repeated, not a secret
     for block in count(1):
         shuffled = shuffler.sample(cells, len(cells))
-        yield [Trial(cell, block) for cell in climbing(shuffled)]
+        yield [PlannedTrial(cell, block) for cell in climbing(shuffled)]
 
 
-def climbing(cells: Sequence[Cell]) -> list[Cell]:
+def climbing(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
     """Return `cells` with the rungs of each ladder, which keep their places, sorted upwards."""
     places: dict[tuple[str, str, int], list[int]] = defaultdict(list)
     for place, cell in enumerate(cells):

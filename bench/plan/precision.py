@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from bench.plan.order import Trial
+from bench.plan.order import PlannedTrial
 from reports.key import CellKey
 from reports.record import Sample
 
@@ -93,11 +93,11 @@ class Precision:
 
     def trials(
         self,
-        blocks: Iterator[list[Trial]],
+        blocks: Iterator[list[PlannedTrial]],
         fewest: int,
         read: Callable[[], Sequence[Sample]],
         more: Callable[[int], object],
-    ) -> Iterator[Trial]:
+    ) -> Iterator[PlannedTrial]:
         """Yield the trials of `fewest` blocks, and of as many more as it takes.
 
         `read` returns what has been measured so far; `more` is told of trials that were added.

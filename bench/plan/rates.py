@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from bench.plan.order import Cell
+from bench.plan.order import PlannedCell
 from reports.record import Sample
 
-Capacities = Mapping[Cell, float]
+Capacities = Mapping[PlannedCell, float]
 """Requests per second by probe; 0: the model did not serve every connection."""
 
 
-def probe(cell: Cell) -> Cell:
+def probe(cell: PlannedCell) -> PlannedCell:
     """Return the closed loop that tells a cell's capacity."""
     return replace(cell, scenario=replace(cell.scenario, share=0.0, share_of=""))
 
 
-def probes(cells: Iterable[Cell]) -> list[Cell]:
+def probes(cells: Iterable[PlannedCell]) -> list[PlannedCell]:
     """Return what has to be measured before `cells` have their rates, each once."""
     return list(dict.fromkeys(probe(cell) for cell in cells if cell.scenario.share))
 
@@ -33,11 +33,11 @@ def capacity(sample: Sample) -> float:
     return sample.tally.throughput if served else 0.0
 
 
-def _own(cell: Cell, capacities: Capacities) -> float:
+def _own(cell: PlannedCell, capacities: Capacities) -> float:
     return capacities[probe(cell)]
 
 
-def _slowest(cell: Cell, capacities: Capacities) -> float:
+def _slowest(cell: PlannedCell, capacities: Capacities) -> float:
     """Return the least over all models and placements: a rate that suits every one of them."""
     return min(
         rate
@@ -46,14 +46,14 @@ def _slowest(cell: Cell, capacities: Capacities) -> float:
     )
 
 
-CAPACITIES: Mapping[str, Callable[[Cell, Capacities], float]] = {
+CAPACITIES: Mapping[str, Callable[[PlannedCell, Capacities], float]] = {
     "its own": _own,
     "the slowest model's": _slowest,
 }
 """Whose capacity a scenario's `share_of` names."""
 
 
-def resolve(cells: Sequence[Cell], capacities: Capacities) -> list[Cell]:
+def resolve(cells: Sequence[PlannedCell], capacities: Capacities) -> list[PlannedCell]:
     """Return `cells` with their rates, to two digits; those of a model without one are left out."""
     return [
         _at_rate(cell, capacities) if cell.scenario.share else cell
@@ -62,7 +62,7 @@ def resolve(cells: Sequence[Cell], capacities: Capacities) -> list[Cell]:
     ]
 
 
-def _at_rate(cell: Cell, capacities: Capacities) -> Cell:
+def _at_rate(cell: PlannedCell, capacities: Capacities) -> PlannedCell:
     rate = cell.scenario.share * CAPACITIES[cell.scenario.share_of](cell, capacities)
     return replace(cell, scenario=cell.scenario.loaded(rate=float(f"{rate:.2g}")))
 

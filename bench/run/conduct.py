@@ -22,8 +22,8 @@ from bench.measure.machine import fingerprint
 from bench.measure.null import ceiling
 from bench.measure.placement import Placement, place
 from bench.measure.trial import measure, untried
-from bench.plan.ladder import Ladder
-from bench.plan.order import Cell, Trial
+from bench.plan.ladder import Climb
+from bench.plan.order import PlannedCell, PlannedTrial
 from bench.plan.rates import capacity
 from bench.plan.scenarios import Profile, Scenario
 from bench.run.progress import Reporter
@@ -64,16 +64,16 @@ PROBE_SECONDS = 0.4
 
 
 def capacities(
-    probes: Iterable[Cell],
+    probes: Iterable[PlannedCell],
     profile: Profile,
     cpus: Sequence[int] | Placement,
-    finished: Callable[[Cell, float], object],
-) -> dict[Cell, float]:
+    finished: Callable[[PlannedCell, float], object],
+) -> dict[PlannedCell, float]:
     """Measure what each probe's model can do; `finished` is told each as it is known."""
     short = dataclasses.replace(profile, window_seconds=PROBE_SECONDS)
     found = {}
     for probe in probes:
-        found[probe] = capacity(measure(Trial(probe, block=0), short, "", cpus))
+        found[probe] = capacity(measure(PlannedTrial(probe, block=0), short, "", cpus))
         finished(probe, found[probe])
     return found
 
@@ -86,7 +86,7 @@ class Ceilings:
         self._cpus = cpus
         self._known: dict[tuple[int, Scenario], float] = {}
 
-    def of(self, trial: Trial) -> float:
+    def of(self, trial: PlannedTrial) -> float:
         """Return requests per second; 0 for a load that no generator could be the limit of."""
         scenario = trial.cell.scenario
         if not (self._seconds and scenario.saturates):
@@ -100,7 +100,7 @@ class Ceilings:
 
 
 def conduct(
-    trials: Iterable[Trial],
+    trials: Iterable[PlannedTrial],
     profile: Profile,
     folder: RunFolder,
     run_id: str,
@@ -110,18 +110,18 @@ def conduct(
     """Run `trials` in order and store each; StoreError when the disk will not take one."""
     outcome = Outcome.COMPLETE
     ceilings = Ceilings(profile.ceiling_seconds, cpus)
-    ladder = Ladder(fingerprint()["memory_bytes"])
+    climb = Climb(fingerprint()["memory_bytes"])
     try:
         with interruptible(), reporter:
             for trial in trials:
-                if refusal := ladder.refusal(trial):
+                if refusal := climb.refusal(trial):
                     sample = untried(trial, run_id, cpus, stopped=refusal)
                 else:
                     sample = dataclasses.replace(
                         measure(trial, profile, run_id, cpus),
                         ceiling_requests_per_second=ceilings.of(trial),
                     )
-                    ladder.climbed(trial, sample)
+                    climb.climbed(trial, sample)
                 folder.append(sample)
                 reporter.finished(sample)
                 if sample.failure:

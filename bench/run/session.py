@@ -14,7 +14,7 @@ from rich.console import Console
 from bench.measure.noise import watch
 from bench.measure.null import wake_up_ns
 from bench.measure.placement import Placement
-from bench.plan.order import Cell, Trial, cells, endless
+from bench.plan.order import PlannedCell, PlannedTrial, cells, endless
 from bench.plan.precision import Precision
 from bench.plan.rates import left_out, probes, resolve
 from bench.plan.scenarios import Profile
@@ -82,7 +82,9 @@ def run(request: Request, results: Path, console: Console) -> tuple[RunFolder, O
     return folder, outcome
 
 
-def _with_rates(request: Request, say: Callable[[str], None]) -> tuple[list[Cell], dict[str, Any]]:
+def _with_rates(
+    request: Request, say: Callable[[str], None]
+) -> tuple[list[PlannedCell], dict[str, Any]]:
     """Pair scenarios with models, and turn shares of a capacity into rates."""
     paired = cells(request.models, request.profile.scenarios, request.workers)
     found = capacities(
@@ -111,12 +113,12 @@ def _with_rates(request: Request, say: Callable[[str], None]) -> tuple[list[Cell
 
 def _trials(
     request: Request,
-    planned: Sequence[Cell],
+    planned: Sequence[PlannedCell],
     folder: RunFolder,
     progress: Reporter,
     precision: Precision,
-) -> Iterable[Trial]:
-    blocks: Iterator[list[Trial]] = endless(planned, request.seed)
+) -> Iterable[PlannedTrial]:
+    blocks: Iterator[list[PlannedTrial]] = endless(planned, request.seed)
     fewest = request.profile.blocks
     if request.precision and planned:
         return precision.trials(blocks, fewest, lambda: folder.read()[1], progress.more)

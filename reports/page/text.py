@@ -96,8 +96,8 @@ def _table(workload: Workload, *, ranges: bool, limits: bool) -> Table:
         if limits:
             figures.append(Text(cell.verdict.limit if cell.trials else ""))
         table.add_row(
-            Text(str(ranks.get(cell.model, ""))),
-            Text(cell.model, "" if cell.ranked else "dim"),
+            Text(str(ranks.get(cell.subject, ""))),
+            Text(cell.subject, "" if cell.ranked else "dim"),
             *figures,
             Text(", ".join(cell.notes), "yellow"),
         )
