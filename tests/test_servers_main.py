@@ -116,6 +116,11 @@ def test_the_limit_is_the_one_asked_for(start_server: StartServer) -> None:
         pytest.param(["serial", "--port", "http"], "0 to 65535, not 'http'", id="not a number"),
         pytest.param(["serial", "--workers", "2"], "not a pool", id="workers without a pool"),
         pytest.param(["thread-pool", "--workers", "0"], "1 to", id="a pool without workers"),
+        pytest.param(
+            ["serial", "--idle-timeout", "0.0000001"],
+            "0.01 to 86400 seconds, or 0 for none, not '0.0000001'",
+            id="a timeout too small to be kept",
+        ),
         pytest.param(["serial", "--root", "/no/such"], "No such file or directory.", id="no root"),
         pytest.param(["serial", "--root", "/dev/null"], "Not a directory.", id="a root no folder"),
     ],

@@ -34,19 +34,30 @@ async def converse(service: Service, reader: StreamReader, writer: StreamWriter)
         while steps := session.farewell(fault):
             fault = await fault_of(take_leave(session.timeouts, reader, writer, steps))
         writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
+        await fault_of(writer.wait_closed())
     finally:
         session.close()
 
 
 async def fault_of(work: Coroutine[Any, Any, None]) -> type[OSError] | None:
-    """Work, and return what befell it: the class, for an error holds on to all it went through."""
+    """Work, and return what befell it: the class, and nothing of the error is kept.
+
+    The reader and its protocol keep it, and its traceback would keep the frames of this
+    conversation, with the reader, the writer and their buffers, until a full collection.
+    """
     try:
         await work
     except OSError as error:
+        let_go_of_frames(error)
         return type(error)
     return None
+
+
+def let_go_of_frames(error: BaseException | None) -> None:
+    """Have an error, and those that it came from, no longer say where they have been."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 async def exchange(session: Session, reader: StreamReader, writer: StreamWriter) -> None:
