@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,6 +143,20 @@ def test_a_server_that_is_never_ready_is_given_up_and_stopped(
     with pytest.raises(ServerDied, match="not ready after"):
         live(server)
     assert meter.running(server.pid) == []
+
+
+SAYS = {"implementation": "pypy", "python": "3.11.13", "gil": True, "jit": True}
+
+
+@pytest.mark.parametrize("says", [SAYS, {"gil": False}, {}], ids=["all", "a part", "an older one"])
+def test_what_a_ready_line_says_of_the_interpreter_is_kept(
+    scripted: Scripted, says: dict[str, Any]
+) -> None:
+    line = json.dumps({"ready": True, "host": "127.0.0.1", "port": 1, "pid": 7, **says})
+    server = scripted(f"print({line!r}, flush=True); sys.stdin.read()")
+    with pytest.raises(ServerDied, match="no first answer"):  # there is nothing at its port
+        live(server)
+    assert server.identity() == says
 
 
 def test_a_server_that_says_something_else_first_is_not_ready(scripted: Scripted) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -108,3 +110,15 @@ def test_a_loads_names_are_no_figures_names() -> None:
     loads = {field.name for field in FIELDS}
     assert not loads & {field.name for field in dataclasses.fields(Sample)}
     assert not loads & {field.name for field in dataclasses.fields(Tally)}
+
+
+def test_the_load_engines_process_starts_without_numpy() -> None:
+    """It reads the tables of a load and of a tally, and makes no histogram."""
+    look = "import sys, clients.engine.agent; print({'numpy', 'hdrh'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_a_tally_is_refused_when_a_figure_is_missing_or_is_none_of_ours() -> None:
+    with pytest.raises(ValueError, match=r"without, or with more than: .*answered"):
+        Tally.from_raw({})
