@@ -10,6 +10,8 @@ histogram opens in any HdrHistogram tool.
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
@@ -23,6 +25,9 @@ SIGNIFICANT_DIGITS = 3
 HALF_BUCKET = 1024
 BUCKETS = 26
 SLOTS = (BUCKETS + 1) * HALF_BUCKET
+MOST_COUNT = 2**53
+MOST_PAYLOAD_BYTES = SLOTS * 9 + 40
+"""A varint for each slot, after the header; see HdrHistogram's V2 encoding."""
 
 PERCENTILES: Mapping[str, float] = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
 SAMPLES_ABOVE = 10
@@ -172,12 +177,25 @@ class Histogram:
     def decode(cls, text: str) -> Histogram:
         """Read what `encode` wrote; ValueError when it is no HdrHistogram of this range."""
         try:
+            _check_size(text)
             histogram = HdrHistogram.decode(text)
         except Exception as error:  # the library raises a dozen unrelated types
             raise ValueError(f"not an encoded HdrHistogram: {error}") from error
         if histogram.counts_len != SLOTS:
             raise ValueError(f"an HdrHistogram of {histogram.counts_len} slots, not {SLOTS}")
-        return cls(np.frombuffer(bytes(histogram.counts), np.int64).copy())
+        counts = np.frombuffer(bytes(histogram.counts), np.int64).copy()
+        if counts.min() < 0 or float(counts.sum(dtype=float)) > MOST_COUNT:
+            raise ValueError(f"an HdrHistogram of less than 0 or more than {MOST_COUNT:,} values")
+        return cls(counts)
+
+
+def _check_size(text: str) -> None:
+    """Refuse what would unpack to more than any histogram of ours: the library would try."""
+    packed = base64.b64decode(text)[8:]  # after the cookie and the length
+    unpacking = zlib.decompressobj()
+    unpacking.decompress(packed, MOST_PAYLOAD_BYTES)
+    if unpacking.unconsumed_tail:
+        raise ValueError(f"it unpacks to more than {MOST_PAYLOAD_BYTES:,} bytes")
 
 
 def _blank() -> HdrHistogram:

@@ -85,6 +85,8 @@ def _hints(kind: Any) -> Mapping[str, Any]:
     return {name: hint for name, hint in hints.items() if get_origin(hint) is not ClassVar}
 
 
+MOST_FIGURE = 1e15
+"""In any unit: what is beyond is no figure of a machine, and neither axes nor squares hold it."""
 _PLAIN = (str, bool, int, float)
 
 
@@ -108,7 +110,7 @@ def _read(hint: Any, value: Any, name: str) -> Any:
     if origin is Histogram:
         return Histogram.encoded(checked(name, value, str))
     if origin is float:
-        return number(name, value)
+        return number(name, value, least=-MOST_FIGURE, most=MOST_FIGURE)
     return checked(name, value, origin) if origin in _PLAIN else built(hint, value, name)
 
 

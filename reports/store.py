@@ -53,6 +53,18 @@ def disk_errors(doing: str) -> Iterator[None]:
         raise StoreError(f"cannot {doing}: {reason}{where}") from error
 
 
+@contextlib.contextmanager
+def figure_errors(path: Path) -> Iterator[None]:
+    """Turn what cannot be computed or drawn of a run's figures into a StoreError.
+
+    Each field is in its range, but a foreign run may have figures that no trial gives together.
+    """
+    try:
+        yield
+    except (ValueError, ArithmeticError) as error:
+        raise StoreError(f"{path} has figures that cannot be shown: {error}") from error
+
+
 class RunFolder:
     """The folder of one run."""
 

@@ -18,6 +18,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reports.histogram import Histogram
 
+LEAST_SECONDS, MOST_SECONDS = 1e-6, 1e6
+MOST_COUNT = 2**53
+"""Of a window, and of answers: what is beyond was never measured, and a float does not hold it."""
+
 Parts = Sequence[Sequence[Any]]
 """A figure as each thread gives it: always a list."""
 
@@ -102,6 +106,22 @@ class Tally:
         }
         forms = {each.name: makers.get(each.type, lambda value: value) for each in fields}
         return cls(**{name: forms[name](value) for name, value in raw.items()})
+
+    def __post_init__(self) -> None:
+        """Check what others divide by and add up; ValueError says which figure cannot be."""
+        for name in ("seconds", "interval_seconds"):
+            value = getattr(self, name)
+            if value and not LEAST_SECONDS <= value <= MOST_SECONDS:
+                raise ValueError(
+                    f"{name} must be 0 or {LEAST_SECONDS:g} to {MOST_SECONDS:g}, not {value:g}"
+                )
+        if self.interval_requests and not self.interval_seconds:
+            raise ValueError("interval_seconds is 0, and there are interval_requests")
+        for name in ("requests", "requests_per_connection", "interval_requests"):
+            value = getattr(self, name)
+            counts = (value,) if isinstance(value, int) else value
+            if counts and not 0 <= min(counts) <= max(counts) <= MOST_COUNT:
+                raise ValueError(f"{name} must be 0 to {MOST_COUNT}")
 
     @property
     def throughput(self) -> float:

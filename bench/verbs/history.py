@@ -23,7 +23,7 @@ from bench.verbs.common import (
     warn,
 )
 from reports.files import replace_whole
-from reports.store import StoreError, disk_errors
+from reports.store import StoreError, disk_errors, figure_errors
 from reports.trend.history import METRICS, Entry, Trend, append, entry_of, read, trends
 from reports.trend.text import history_table
 
@@ -139,7 +139,8 @@ def add(
     record, samples = folder.read()
     for warning in folder.warnings:
         warn(warning)
-    entry = entry_of(record, samples)
+    with figure_errors(folder.path):
+        entry = entry_of(record, samples)
     if not entry.cells:
         raise StoreError(f"the run {record.id} has no good trial: there is nothing to add")
     append(file, entry)

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from bench.measure.placement import PLACEMENTS, allowed_cpus, chosen, find_placement
 from bench.plan.precision import DEFAULT_BUDGET, seconds, share
@@ -128,7 +129,7 @@ def _publish(folder: RunFolder, console: Console) -> None:
         console.print("no trial was finished, so there is nothing to report")
         return
     with console.status("writing the report") as status:
-        publish(folder, on_step=status.update)
+        publish(folder, on_step=lambda words: status.update(Text(words)))
     console.print(summary_table(record, samples))
     if failed := sum(bool(sample.failure) for sample in samples):
         console.print(f"{failed} of {len(samples)} trials failed; the report says why", style="red")

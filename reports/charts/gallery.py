@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from reports.charts.scaling import scaling
 from reports.charts.style import RC, render
 from reports.charts.timeline import timeline
 from reports.record import Run
+
+MOST_LETTERS = 120  # of the name of a file
 
 
 class Chart(NamedTuple):
@@ -61,7 +64,10 @@ def charts_of(run: Run, workloads: Sequence[Workload]) -> Iterator[Chart]:
 
 def slug(*words: str) -> str:
     """Return words as a file name: lower case, hyphens between, nothing that a shell minds."""
-    return re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower().replace(",", "")).strip("-")
+    found = re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower().replace(",", "")).strip("-")
+    # A file system takes 255 letters, and a name of a foreign run may have more.
+    cut = found[:MOST_LETTERS]
+    return found if found == cut else f"{cut}-{zlib.crc32(found.encode()):08x}"
 
 
 def _images(name: str, draw: Callable[[], Figure | None]) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ from reports.cells.workload import workloads_of
 from reports.charts.gallery import Chart, charts_of
 from reports.files import names_in, own_folder, read_regular, replace_in, replace_whole
 from reports.page.html import Experiment, experiments_of, page
-from reports.store import RunFolder, StoreError, disk_errors
+from reports.store import RunFolder, StoreError, disk_errors, figure_errors
 
 
 def _quiet(_step: str) -> None:
@@ -31,11 +31,9 @@ def publish(folder: RunFolder, on_step: Callable[[str], None] = _quiet) -> list[
     """
     run, samples = folder.read()
     warnings = list(folder.warnings)
-    try:
+    writing = f"write the report into {folder.path}"
+    with figure_errors(folder.path), disk_errors(writing):
         workloads = workloads_of(run, samples)
-    except ValueError as error:
-        raise StoreError(f"{folder.path} holds a histogram that cannot be read: {error}") from error
-    with disk_errors(f"write the report into {folder.path}"):
         summary = folder.path / "summary.csv"
         replace_whole(summary, summary_frame(workloads).to_csv(index=False))
         on_step("wrote summary.csv")
