@@ -102,10 +102,13 @@ class Ledger:
             assert outcome == self.page.get((case, who)), "docs/faults.md differs: make faults"
 
     def close(self) -> None:
-        """Write the page, if that is what this run is for."""
+        """Write the page, if that is what this run is for; a table of which it saw none stays."""
         if self._writing:
             # Each of several workers would write what it alone has seen.
             assert "PYTEST_XDIST_WORKER" not in os.environ, "the page is written by one process"
             ordered = sorted(self._seen.items(), key=lambda item: item[0][0])
             seen = {(case, who): outcome for (_, case, who), outcome in ordered}
+            for columns in TABLES.values():
+                if not any(who in columns for _, who in seen):
+                    seen |= {key: each for key, each in self.page.items() if key[1] in columns}
             PAGE.write_text(render(seen), encoding="utf-8")
