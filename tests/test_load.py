@@ -15,6 +15,7 @@ import clients.__main__ as command_line
 from bench.measure.trial import untried
 from bench.plan.order import PlannedTrial, cells
 from bench.plan.scenarios import SCENARIOS
+from bench.verbs.lists import scenarios
 from clients.load import AimedLoad
 from reports.cells.frames import trials_frame
 from reports.load import Load
@@ -86,6 +87,18 @@ def test_a_field_is_in_the_record_of_a_trial_and_in_its_row(
     wanted = another(field) if field.name != "spin" else False
     assert getattr(stored.load, field.name) == wanted
     assert trials_frame([stored]).iloc[0][field.name] == wanted
+
+
+def test_the_list_of_scenarios_has_every_field_beside_the_name_and_the_level(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scenarios(as_json=True)
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    for name, scenario in SCENARIOS.items():
+        found = {field.name: rows[name][field.name] for field in FIELDS}
+        assert found == dataclasses.asdict(scenario.load)
+        assert rows[name]["level"] == scenario.level
+        assert "load" not in rows[name]
 
 
 def field_named(name: str) -> dataclasses.Field[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -41,11 +42,12 @@ def models(as_json: AsJson = False) -> None:
 @app.command(epilog=examples("scenarios", "scenarios --json"))
 def scenarios(as_json: AsJson = False) -> None:
     """List the scenarios."""
-    rows = [
-        {**dataclasses.asdict(scenario), "level": scenario.level}
-        for table in (SCENARIOS.values(), FILES.values(), *STUDIES.values())
-        for scenario in table
-    ]
+    rows = []
+    for scenario in itertools.chain(SCENARIOS.values(), FILES.values(), *STUDIES.values()):
+        row = dataclasses.asdict(scenario)
+        load = row.pop("load")
+        # Its fields stand beside the others, as they always have.
+        rows.append({**row, **load, "level": scenario.level})
     _show(rows, ("name", "level", "placement", "shows"), as_json)
 
 
