@@ -57,7 +57,7 @@ def within(name: str, **change: Any) -> dict[str, Any]:
         (within("tally", errors=[]), "tally.errors is .*, which is no dict"),
         (within("tally", errors={"reset": "many"}), "tally.errors.reset is 'many'"),
         (within("tally", answered=5), "tally.answered is 5, which is no str"),
-        (within("tally", seconds=float("nan")), "tally.seconds is nan, and must be a number"),
+        (within("tally", seconds=float("nan")), "tally.seconds is nan, and must be from"),
         (within("tally", interval_requests=[1, None]), "tally.interval_requests is None"),
         (within("load", colour="red"), "load has no field 'colour'"),
         (within("load", depth=0), "load: depth must be 1 to 4096, not 0"),
