@@ -36,6 +36,8 @@ left.
 
 `--idle-timeout` bounds the time without a whole frame, `--write-timeout` the time in which a peer
 takes no byte. Both are on for a server that is run by hand (60 and 30 s) and off in measurements.
+The first is kept to 0.1 s, however many bytes of an unfinished frame come in between; the second to
+a quarter of itself, counted from when the peer was last seen to take a byte.
 Each one that strikes is a line on the server's standard error, and the sum is its last line there.
 
 A stop (SIGTERM, SIGINT) answers what has arrived and ends the connections cleanly. So SHUTDOWN (17)

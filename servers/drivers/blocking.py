@@ -135,11 +135,11 @@ def receive_in_time(
 ) -> bytes:
     """Receive, or raise IdlePeer."""
     while True:
-        left = idle.left()
+        idle.left()  # or a peer that sends a byte now and then would never be idle
         try:
             return connection.recv(most_bytes)
         except BlockingIOError:
-            waiting.wait_until(connection, READ, left)
+            waiting.wait_until(connection, READ, idle.left())
 
 
 def send_in_time(
