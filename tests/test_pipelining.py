@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import select
+import socket
 from pathlib import Path
 
 import pytest
 
 from bench.measure import meter
-from servers.protocol import ECHO, LIST, frame
-from tests.abuse import serving
+from servers.protocol import COMPUTE, ECHO, HEADER_SIZE, LIST, frame
+from tests.abuse import ONE_AT_A_TIME, serving
 from tests.conftest import DEADLINE_SECONDS, ServerProcess
 
 FILES = 3_000
 LISTS = 4_000
 TINY = 100_000
+COMPUTES = 40
+"""Of some 10 ms each."""
 MOST_BYTES = 40 * 2**20
 """What a server may hold more than before, of all its processes together. The answers to the LISTs
 are 3 GB, each of 0.8 MB."""
@@ -65,3 +68,18 @@ def test_tiny_requests_of_a_peer_that_never_reads_are_not_answered_in_advance(mo
             peer.send_until_nobody_reads(frame(99, 1) * TINY)
             assert peak_bytes(server) < base + MOST_BYTES
             assert peer.answer()[1] == 1
+
+
+def test_one_peer_with_many_requests_does_not_keep_the_others_waiting(model: str) -> None:
+    if model in ONE_AT_A_TIME:
+        pytest.skip("the others wait in any case")
+    request = frame(COMPUTE, 1, (200_000).to_bytes(4, "big"))
+    with serving(model) as server, server.peer() as greedy, server.peer() as other:
+        other.ask(ECHO)
+        greedy.send(request * COMPUTES)
+        greedy.answer()  # it is being served
+        assert other.ask(ECHO, 1, b"now") == (ECHO + 128, 1, b"now")
+        select.select([greedy.socket], [], [], DEADLINE_SECONDS)
+        arrived = greedy.socket.recv(2**20, socket.MSG_PEEK)
+        assert len(arrived) < (COMPUTES - 1) * HEADER_SIZE
+        greedy.answers(COMPUTES - 1)
