@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.verbs import gate
 from reports.files import (
     append_out,
     locked,
@@ -23,6 +25,7 @@ from reports.files import (
     write_out,
 )
 from reports.untrusted import UntrustedError
+from tests.verdicts import every_outcome, report
 
 ROOT = Path(__file__).parents[1]
 
@@ -200,3 +203,20 @@ def test_a_fifo_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> None:
 def test_appending_keeps_what_is_there(victim: Path) -> None:
     append_out(victim, " words")
     assert victim.read_text() == "dear words"
+
+
+@pytest.mark.parametrize("summary", ["fifo", "nowhere/summary.md", "."])
+def test_a_steps_summary_that_cannot_be_written_changes_nothing_of_the_verdict(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    summary: str,
+    victim: Path,
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "gate.json").symlink_to(victim)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / summary))
+    gate._publish(report(*every_outcome()), {"json": tmp_path / "gate.json", "junit": None})
+    assert "the summary of the step cannot be written" in capsys.readouterr().err
+    assert json.loads((tmp_path / "gate.json").read_text())
+    assert victim.read_text() == "dear"
