@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["split"]
+
 MOST_PORT = 65_535
 
 

@@ -5,6 +5,8 @@ The load itself is described in `reports.load`, field by field, because stored s
 
 from __future__ import annotations
 
+__all__ = ["ERROR_KINDS", "REQUEST_KINDS", "AimedLoad"]
+
 import dataclasses
 from dataclasses import dataclass
 from ipaddress import IPv4Address

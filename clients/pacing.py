@@ -6,6 +6,8 @@ that is late finds the requests of the meantime waiting, with their clocks runni
 
 from __future__ import annotations
 
+__all__ = ["due_times"]
+
 import itertools
 import math
 from collections.abc import Iterator

@@ -6,6 +6,8 @@ timed loop.
 
 from __future__ import annotations
 
+__all__ = ["Probe"]
+
 import socket
 from types import TracebackType
 from typing import Self

@@ -9,6 +9,8 @@ one or two, of which there are few, so that they are counted instead of computed
 
 from __future__ import annotations
 
+__all__ = ["CONFIDENCE", "Figures", "bounds", "left_out", "medians", "resamples"]
+
 from functools import lru_cache
 from typing import NamedTuple
 

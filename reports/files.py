@@ -10,6 +10,18 @@ the command line may be a FIFO or `/dev/stdout`: there is nothing to replace, an
 
 from __future__ import annotations
 
+__all__ = [
+    "append_out",
+    "locked",
+    "names_in",
+    "opened_regular",
+    "own_folder",
+    "read_regular",
+    "replace_in",
+    "replace_whole",
+    "write_out",
+]
+
 import contextlib
 import fcntl
 import os

@@ -10,6 +10,17 @@ histogram opens in any HdrHistogram tool.
 
 from __future__ import annotations
 
+__all__ = [
+    "PERCENTILES",
+    "SAMPLES_ABOVE",
+    "Histogram",
+    "is_supported",
+    "rank",
+    "slot_of",
+    "slot_values",
+    "summarize",
+]
+
 import base64
 import zlib
 from collections.abc import Iterable, Mapping, Sequence

@@ -16,6 +16,8 @@ the load is aimed at is `clients.load`'s.
 
 from __future__ import annotations
 
+__all__ = ["FILE_KINDS", "Load"]
+
 import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -6,6 +6,36 @@ those of the columns of `summary.csv` and carry their units.
 
 from __future__ import annotations
 
+__all__ = [
+    "BANDWIDTH",
+    "CONNECT_MAX",
+    "CONNECT_P50",
+    "CPU",
+    "CPU_PER_MIB",
+    "GENERATOR",
+    "JAIN",
+    "METRICS",
+    "P50",
+    "P90",
+    "P99",
+    "PROCESSES",
+    "PSS_IDLE",
+    "PSS_LOADED",
+    "PSS_PER_CONNECTION",
+    "RATE",
+    "REFUSED",
+    "RETRIES",
+    "SERVER_CORES",
+    "SERVICE_P99",
+    "THREADS",
+    "THROUGHPUT",
+    "UNSERVED",
+    "Metric",
+    "Trial",
+    "headlines",
+    "suited",
+]
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property

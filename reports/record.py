@@ -8,6 +8,8 @@ and come back, also those of earlier schemas, is `reports.schema`'s.
 
 from __future__ import annotations
 
+__all__ = ["Record", "RecordError", "Run", "Sample"]
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -16,8 +18,6 @@ from reports.key import CellKey
 from reports.load import Load
 from reports.schema import Record, RecordError, Values
 from reports.tally import Tally
-
-__all__ = ["Record", "RecordError", "Run", "Sample"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

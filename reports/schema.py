@@ -9,6 +9,8 @@ schema before into its own; a file of any earlier schema is then read step by st
 
 from __future__ import annotations
 
+__all__ = ["Record", "RecordError", "Values"]
+
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

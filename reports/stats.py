@@ -12,6 +12,18 @@ sides of such a ratio. Ratios are taken as logarithms, so that a/b and b/a say t
 
 from __future__ import annotations
 
+__all__ = [
+    "LEAST_COVERAGE",
+    "Interval",
+    "Ranks",
+    "coverage",
+    "median_interval",
+    "percentile_interval",
+    "range_coverage",
+    "ranks_of",
+    "ratio_interval",
+]
+
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -10,6 +10,17 @@ still good, and so is a neighbour that is no run.
 
 from __future__ import annotations
 
+__all__ = [
+    "FILE",
+    "MOST_LINE_BYTES",
+    "MOST_RUN_BYTES",
+    "RunFolder",
+    "Store",
+    "StoreError",
+    "disk_errors",
+    "figure_errors",
+]
+
 import contextlib
 import dataclasses
 import itertools

@@ -10,6 +10,8 @@ histogram, so `reports.histogram`, and numpy with it, is imported where one is m
 
 from __future__ import annotations
 
+__all__ = ["THREADS", "Tally"]
+
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "AT_LEAST",
+    "DASH",
+    "MISSING",
+    "duration",
+    "extent",
+    "mebibytes",
+    "number",
+    "percent",
+    "ratio",
+    "whole",
+]
+
 import math
 
 DASH = "\N{EN DASH}"

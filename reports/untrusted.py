@@ -13,6 +13,21 @@ literal, so that nothing a file says can move a cursor, hide a line or end a cha
 
 from __future__ import annotations
 
+__all__ = [
+    "MOST_BYTES",
+    "NotJsonError",
+    "UntrustedError",
+    "checked",
+    "fits",
+    "for_matplotlib",
+    "for_terminal",
+    "number",
+    "quoted",
+    "read_json",
+    "take",
+    "visible",
+]
+
 import json
 import math
 import re

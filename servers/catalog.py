@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["FAMILIES", "MODELS", "Model", "UnknownModel", "find", "names"]
+
 from collections import namedtuple
 
 FAMILIES = (

@@ -18,6 +18,8 @@ PUT
 
 from __future__ import annotations
 
+__all__ = ["Files"]
+
 import errno
 import os
 from contextlib import suppress

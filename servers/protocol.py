@@ -13,6 +13,47 @@ Both sides of a connection can use this module: requests and answers are framed 
 
 from __future__ import annotations
 
+__all__ = [
+    "ANSWER",
+    "BYE",
+    "COMPUTE",
+    "DATA",
+    "DATA_BYTES",
+    "DEFAULT_LIMIT",
+    "ECHO",
+    "END",
+    "ERROR",
+    "FAULT",
+    "GET",
+    "HEADER",
+    "LIST",
+    "META",
+    "PUT",
+    "UPPER",
+    "WAIT",
+    "BodyError",
+    "BusyError",
+    "ChangedError",
+    "Connection",
+    "DigestError",
+    "Frame",
+    "IdleError",
+    "KindError",
+    "LimitError",
+    "NameRefusedError",
+    "NoRootError",
+    "NotFileError",
+    "NotFoundError",
+    "ProtocolError",
+    "RequestError",
+    "SizeError",
+    "StateError",
+    "StorageError",
+    "frame",
+    "json_body",
+    "pack_header",
+]
+
 from functools import cache
 from struct import Struct
 

@@ -10,6 +10,8 @@ HANDLERS between requests, RECEIVING from a PUT to its END, SWALLOWING from a re
 
 from __future__ import annotations
 
+__all__ = ["MOST_UPLOADS_AT_ONCE", "MOST_UPLOAD_BYTES", "Service", "Session"]
+
 from functools import partial
 
 from servers.protocol import (

@@ -6,6 +6,21 @@ say what is to be done, and `drivers/`, which do it, each with its own way to wa
 
 from __future__ import annotations
 
+__all__ = [
+    "TURN",
+    "CutShort",
+    "DrainFor",
+    "IdlePeer",
+    "LastStep",
+    "Report",
+    "Reset",
+    "SendFile",
+    "ShutSending",
+    "Step",
+    "StuckPeer",
+    "Wait",
+]
+
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:

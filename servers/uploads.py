@@ -24,6 +24,8 @@ Places
 
 from __future__ import annotations
 
+__all__ = ["HIDDEN", "Places", "Upload", "replaceable", "sweep"]
+
 import errno
 import fcntl
 import json

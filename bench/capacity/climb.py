@@ -6,6 +6,8 @@ machine that changes its speed changes it for all of them. Every trial is a fres
 
 from __future__ import annotations
 
+__all__ = ["search"]
+
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace

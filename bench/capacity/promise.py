@@ -6,6 +6,8 @@ part of it: a server that answers fewer than were due has not kept anything.
 
 from __future__ import annotations
 
+__all__ = ["Promise"]
+
 from typing import NamedTuple, Self
 
 from bench.plan.precision import QuantityError, seconds

@@ -10,6 +10,8 @@ trial broke the promise, its high end the lowest one from which on no single tri
 
 from __future__ import annotations
 
+__all__ = ["Found", "Search"]
+
 import math
 from collections import Counter
 from typing import NamedTuple

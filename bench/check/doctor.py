@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+__all__ = ["examine", "findings"]
+
 import os
 import resource
 import time

@@ -7,6 +7,8 @@ failed. Orders between models are checked as well: they hold on any machine, or 
 
 from __future__ import annotations
 
+__all__ = ["CHECKS", "run_checks"]
+
 import contextlib
 import math
 import os

@@ -18,6 +18,8 @@ an error: a threshold that is never applied would be worse than none.
 
 from __future__ import annotations
 
+__all__ = ["ConfigError", "read"]
+
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -7,6 +7,8 @@ the rest; nothing here is taken for granted but that the text was inserted.
 
 from __future__ import annotations
 
+__all__ = ["CASES", "SAME_CODE", "SPIN", "Injection"]
+
 import compileall
 from collections.abc import Mapping
 from pathlib import Path

@@ -7,6 +7,17 @@ a noisy minute falls on all of them. After a block of rounds every metric is jud
 
 from __future__ import annotations
 
+__all__ = [
+    "ECHO_64",
+    "MOST_BLOCKS",
+    "PAIRS",
+    "PLACEMENT",
+    "Rules",
+    "placed",
+    "scenario_named",
+    "verdicts",
+]
+
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence

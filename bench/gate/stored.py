@@ -7,6 +7,17 @@ of its slices. What a run means for another is in `reports.gate.stored`.
 
 from __future__ import annotations
 
+__all__ = [
+    "ADVICE",
+    "BaselineNameError",
+    "DifferentMachineError",
+    "RunFailedError",
+    "judge",
+    "names",
+    "read",
+    "save",
+]
+
 import dataclasses
 import difflib
 import json

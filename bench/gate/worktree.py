@@ -7,6 +7,16 @@ is then alike on both sides. The head may be edited while the gate runs.
 
 from __future__ import annotations
 
+__all__ = [
+    "NoBaselineError",
+    "RevisionError",
+    "copy_servers",
+    "models_in",
+    "resolve",
+    "side_by_side",
+    "unchanged",
+]
+
 import ast
 import compileall
 import contextlib

@@ -8,6 +8,8 @@ to an unlinked file: a pipe that nobody reads while a window is open would fill 
 
 from __future__ import annotations
 
+__all__ = ["ROOT", "Server", "ServerDied"]
+
 import contextlib
 import json
 import os

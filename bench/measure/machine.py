@@ -5,6 +5,8 @@ Left out on purpose: the host's name and every path; a report may be published.
 
 from __future__ import annotations
 
+__all__ = ["fingerprint"]
+
 import functools
 import os
 import platform

@@ -24,6 +24,8 @@ The tree
 
 from __future__ import annotations
 
+__all__ = ["Footprint", "Usage", "footprint", "running", "settle", "usage"]
+
 import os
 import time
 from collections import defaultdict

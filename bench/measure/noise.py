@@ -5,6 +5,8 @@ The shares are of all CPUs together: on 2 CPUs, one busy neighbour is a share of
 
 from __future__ import annotations
 
+__all__ = ["CpuTicks", "Noise", "noise", "watch"]
+
 import os
 import time
 from dataclasses import dataclass

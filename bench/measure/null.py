@@ -8,6 +8,8 @@ other up. It tells how much of a one-connection latency is the machine's.
 
 from __future__ import annotations
 
+__all__ = ["Helper", "ceiling", "drive", "helper", "null_server", "wake_up_ns"]
+
 import contextlib
 import dataclasses
 import json

@@ -10,6 +10,8 @@ would favour its side in every pair.
 
 from __future__ import annotations
 
+__all__ = ["Shape", "Side", "SideBySide", "SideFailed"]
+
 import contextlib
 import dataclasses
 import random

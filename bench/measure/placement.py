@@ -6,6 +6,17 @@ every figure and stands in every record.
 
 from __future__ import annotations
 
+__all__ = [
+    "PLACEMENTS",
+    "Placement",
+    "PlacementError",
+    "allowed_cpus",
+    "chosen",
+    "find_placement",
+    "pinned",
+    "place",
+]
+
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence

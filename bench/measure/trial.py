@@ -5,6 +5,8 @@ The order is that of docs/method.md, "A trial"; its phases are in `bench.measure
 
 from __future__ import annotations
 
+__all__ = ["measure", "untried"]
+
 import dataclasses
 import math
 from collections.abc import Sequence

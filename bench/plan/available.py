@@ -7,6 +7,8 @@ with its family or with `all` is left out, with a sentence that says why.
 
 from __future__ import annotations
 
+__all__ = ["UnavailableError", "choose", "reason_against"]
+
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import NamedTuple

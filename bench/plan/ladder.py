@@ -6,6 +6,8 @@ stopped before it fills the machine's memory, not when it has.
 
 from __future__ import annotations
 
+__all__ = ["Climb", "shortfall"]
+
 from bench.plan.order import PlannedTrial
 from reports.load import Load
 from reports.record import Sample

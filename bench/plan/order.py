@@ -7,6 +7,8 @@ connections is climbed from below: what a rung took says whether the next one ma
 
 from __future__ import annotations
 
+__all__ = ["PlannedCell", "PlannedTrial", "cells", "endless"]
+
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -7,6 +7,8 @@ errors, connections never served) cannot hold a run up.
 
 from __future__ import annotations
 
+__all__ = ["DEFAULT_BUDGET", "Precision", "QuantityError", "seconds", "share"]
+
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -7,6 +7,8 @@ that leaves connections unserved has no capacity to speak of, and is left out.
 
 from __future__ import annotations
 
+__all__ = ["capacity", "left_out", "probes", "resolve"]
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 

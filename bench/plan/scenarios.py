@@ -6,6 +6,20 @@ from the others by its words, so two rows never read the same.
 
 from __future__ import annotations
 
+__all__ = [
+    "ECHO",
+    "FILES",
+    "PROFILES",
+    "SCENARIOS",
+    "STUDIES",
+    "Profile",
+    "Scenario",
+    "UnknownNameError",
+    "find_load",
+    "find_profile",
+    "find_scenario",
+]
+
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

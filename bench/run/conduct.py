@@ -9,6 +9,8 @@ has this load, so that both saw the same machine.
 
 from __future__ import annotations
 
+__all__ = ["Outcome", "capacities", "conduct", "describe", "interruptible"]
+
 import contextlib
 import dataclasses
 import signal

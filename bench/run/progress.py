@@ -6,6 +6,8 @@ off and the bar moves only when a trial has ended.
 
 from __future__ import annotations
 
+__all__ = ["Reporter", "header", "reporter"]
+
 import time
 from types import TracebackType
 from typing import Protocol, Self

@@ -2,6 +2,25 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "INTERRUPTED",
+    "NO_BASELINE",
+    "RESULTS",
+    "TROUBLE",
+    "USAGE",
+    "AsJson",
+    "Results",
+    "Seed",
+    "Terminal",
+    "app",
+    "examples",
+    "fail",
+    "models_named",
+    "named",
+    "stored_run",
+    "warn",
+]
+
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path

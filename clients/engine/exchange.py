@@ -11,6 +11,8 @@ several names would keep apart, and a run leaves one file behind, however long i
 
 from __future__ import annotations
 
+__all__ = ["Exchange", "file_content", "file_name"]
+
 import hashlib
 import random
 from collections.abc import Iterator

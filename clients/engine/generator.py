@@ -7,6 +7,8 @@ until the phase is over.
 
 from __future__ import annotations
 
+__all__ = ["Generator", "GeneratorError"]
+
 import dataclasses
 import json
 import subprocess

@@ -7,6 +7,8 @@ it has outstanding there.
 
 from __future__ import annotations
 
+__all__ = ["FAULTS"]
+
 import select
 import socket
 import struct

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+__all__ = ["Entry", "entries_of", "sentence_of", "size_of", "text_of", "value_of"]
+
 from typing import Any, NamedTuple
 
 from clients.transfer.errors import PeerError
 from reports.untrusted import UntrustedError, for_terminal, read_json
 from servers.protocol import DEFAULT_LIMIT
-
-__all__ = ["Entry", "entries_of", "sentence_of", "size_of", "text_of", "value_of"]
 
 MOST_NAME_BYTES = 255
 SENTENCE_CHARACTERS = 200

@@ -11,6 +11,8 @@ it (0: any time). What a failure raises is told by whose fault it was: `clients.
 
 from __future__ import annotations
 
+__all__ = ["IDLE_SECONDS", "MOST_BYTES", "Progress", "Transferred", "get", "list_files", "put"]
+
 import hashlib
 import os
 from collections.abc import Callable
@@ -34,8 +36,6 @@ from servers.protocol import (
     frame,
     json_body,
 )
-
-__all__ = ["IDLE_SECONDS", "MOST_BYTES", "Progress", "Transferred", "get", "list_files", "put"]
 
 IDLE_SECONDS = 30.0
 """How long a server may say nothing, and take nothing."""

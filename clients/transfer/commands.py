@@ -9,6 +9,8 @@ of it is left; the exit code is the shell's for it, 128 and its number.
 
 from __future__ import annotations
 
+__all__ = ["app"]
+
 import contextlib
 import json
 import os

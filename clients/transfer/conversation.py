@@ -6,6 +6,8 @@ a server that sends a byte now and then would never be given up by the first.
 
 from __future__ import annotations
 
+__all__ = ["TAG", "Conversation", "Patience"]
+
 import contextlib
 import select
 import socket
@@ -18,8 +20,6 @@ from typing import Self
 from clients.transfer.answers import sentence_of
 from clients.transfer.errors import PeerError, UserError
 from servers.protocol import DATA, DATA_BYTES, ERROR, FAULT, Connection, Frame
-
-__all__ = ["TAG", "Conversation", "Patience"]
 
 TAG = 1  # one request per connection needs no other
 

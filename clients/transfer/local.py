@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["failing", "identity", "opened", "replaced", "replacing", "write"]
+
 import contextlib
 import os
 import secrets
@@ -12,8 +14,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from clients.transfer.errors import MachineError, UserError
-
-__all__ = ["failing", "identity", "opened", "replaced", "replacing", "write"]
 
 PERMISSIONS = 0o777
 _USERS_FAULT = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)

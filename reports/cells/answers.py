@@ -7,6 +7,8 @@ Recommendations are drawn from the run's own figures; a need that it has no scen
 
 from __future__ import annotations
 
+__all__ = ["recommendations", "standing_of"]
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -7,6 +7,8 @@ can be, so that rule stands before the server's: in doubt a figure is "at least"
 
 from __future__ import annotations
 
+__all__ = ["Evidence", "Verdict", "may_use", "verdict"]
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -7,6 +7,8 @@ trials) is said in its notes, and it is then not ranked. Nothing is left out sil
 
 from __future__ import annotations
 
+__all__ = ["Cell", "Workload", "workloads_of"]
+
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence

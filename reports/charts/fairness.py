@@ -6,6 +6,8 @@ at 1 all have the same. Jain's index and the connections never served are over a
 
 from __future__ import annotations
 
+__all__ = ["fairness"]
+
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes

@@ -8,6 +8,8 @@ drawn: those that are there, and those that the formatters of the ticks will wri
 
 from __future__ import annotations
 
+__all__ = ["make_literal"]
+
 from collections.abc import Sequence
 
 from matplotlib.axis import Axis

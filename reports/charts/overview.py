@@ -6,6 +6,8 @@ last and pale, with the reason under the model's name.
 
 from __future__ import annotations
 
+__all__ = ["overview"]
+
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes

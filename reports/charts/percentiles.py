@@ -7,6 +7,8 @@ the first unanswered request on, where it is only a lower bound.
 
 from __future__ import annotations
 
+__all__ = ["percentile_curves"]
+
 from typing import NamedTuple
 
 import numpy as np

@@ -8,6 +8,24 @@ greyscale as well.
 
 from __future__ import annotations
 
+__all__ = [
+    "FAINT",
+    "GREY",
+    "INK",
+    "RC",
+    "WARNING",
+    "WIDTH_INCHES",
+    "facts",
+    "label_ends",
+    "log_durations",
+    "new_figure",
+    "pale",
+    "render",
+    "shortened",
+    "style_of",
+    "thousands",
+]
+
 import math
 import zlib
 from collections.abc import Sequence

@@ -5,6 +5,8 @@ One trial per model, the one whose throughput is the median; a column each, all 
 
 from __future__ import annotations
 
+__all__ = ["timeline"]
+
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

@@ -7,6 +7,8 @@ regression counts again, and says that it once was allowed.
 
 from __future__ import annotations
 
+__all__ = ["Allowance", "AllowanceError", "allow"]
+
 import dataclasses
 import re
 from collections.abc import Sequence

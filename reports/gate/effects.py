@@ -14,6 +14,20 @@ Thresholds and guards are ratios: 5% worse is 1.05 times the CPU, or throughput 
 
 from __future__ import annotations
 
+__all__ = [
+    "ALPHA",
+    "CONFIDENCE",
+    "LEAST_PAIRS",
+    "POWER",
+    "Effect",
+    "Floats",
+    "Limit",
+    "direction",
+    "effect_of",
+    "hodges_lehmann",
+    "t_quantile",
+]
+
 import math
 from collections.abc import Sequence
 from functools import cache

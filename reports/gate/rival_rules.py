@@ -7,6 +7,8 @@ scipy.stats takes half a second to import, so only the rules that need it do tha
 
 from __future__ import annotations
 
+__all__ = ["RULES"]
+
 import math
 from collections.abc import Callable, Mapping
 

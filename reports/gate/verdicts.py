@@ -16,6 +16,19 @@ Verdict
 
 from __future__ import annotations
 
+__all__ = [
+    "ERRORS",
+    "LIMITS",
+    "METRICS",
+    "GateMetric",
+    "GateReport",
+    "Outcome",
+    "Pair",
+    "Verdict",
+    "judge",
+    "stand",
+]
+
 import dataclasses
 import math
 from collections import Counter

@@ -7,6 +7,8 @@ in its place, or in that of `charts/`, is not followed.
 
 from __future__ import annotations
 
+__all__ = ["publish"]
+
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -9,6 +9,18 @@ others.
 
 from __future__ import annotations
 
+__all__ = [
+    "Answer",
+    "Comparison",
+    "Logs",
+    "Results",
+    "Series",
+    "compare",
+    "exit_code",
+    "only_on_one_side",
+    "warnings",
+]
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -10,6 +10,8 @@ and Knott 1974, Biometrics 30:507). It is advice: a run is one observation, and 
 
 from __future__ import annotations
 
+__all__ = ["METRICS", "Change", "Entry", "Trend", "append", "entry_of", "read", "trends"]
+
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -10,6 +10,8 @@ make count anew.
 
 from __future__ import annotations
 
+__all__ = ["converse"]
+
 import os
 import select
 import socket

@@ -11,6 +11,8 @@ something and returns at once.
 
 from __future__ import annotations
 
+__all__ = ["Conversation"]
+
 from servers.life.timeouts import Idle, Stuck
 from servers.steps import (
     DrainFor,

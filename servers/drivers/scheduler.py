@@ -22,6 +22,21 @@ may be ready when no task waits for it; then its registration is given up until 
 
 from __future__ import annotations
 
+__all__ = [
+    "NEVER",
+    "READ",
+    "WRITE",
+    "Patience",
+    "Scheduler",
+    "Task",
+    "Trap",
+    "acceptable",
+    "readable",
+    "send_all",
+    "send_file",
+    "sleep",
+]
+
 import heapq
 import os
 import select

@@ -6,6 +6,8 @@ much and one step ready to be sent. At its end the marks are 0: what drain() has
 
 from __future__ import annotations
 
+__all__ = ["converse"]
+
 import asyncio
 from asyncio import StreamReader, StreamWriter
 from contextlib import suppress

@@ -6,6 +6,8 @@ the CPU, and that is what the suite measures.
 
 from __future__ import annotations
 
+__all__ = ["Children"]
+
 import os
 import signal
 import sys

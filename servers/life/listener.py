@@ -21,6 +21,8 @@ ends the process.
 
 from __future__ import annotations
 
+__all__ = ["DEFAULT_BACKLOG", "EXHAUSTED", "Listener"]
+
 import atexit
 import errno
 import os

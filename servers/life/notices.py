@@ -14,6 +14,8 @@ there are timeouts (`ration`). All else that is said is an episode, and rare.
 
 from __future__ import annotations
 
+__all__ = ["Episode", "StandardError", "have_standard_descriptors", "say", "voice"]
+
 import os
 import select
 from time import monotonic

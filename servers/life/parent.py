@@ -15,6 +15,8 @@ hence each opens the pipe anew.
 
 from __future__ import annotations
 
+__all__ = ["Lifeline", "die_with_stdin"]
+
 import fcntl
 import os
 import select

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["serve"]
+
 import asyncio
 from functools import partial
 

@@ -11,6 +11,8 @@ for one connection, which is then refused. The next one tries again.
 
 from __future__ import annotations
 
+__all__ = ["serve"]
+
 import errno
 import os
 import socket

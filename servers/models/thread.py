@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["serve"]
+
 from threading import Thread
 
 from servers.drivers.blocking import converse

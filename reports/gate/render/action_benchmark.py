@@ -6,6 +6,8 @@ takes, its reciprocal in us.
 
 from __future__ import annotations
 
+__all__ = ["entries"]
+
 from typing import Any
 
 from reports.gate.render.words import sentence_of

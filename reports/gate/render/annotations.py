@@ -6,6 +6,8 @@ In a message %, CR and LF are percent-encoded, in a property : and , as well (Gi
 
 from __future__ import annotations
 
+__all__ = ["workflow_commands"]
+
 from collections.abc import Mapping
 
 from reports.gate.render.words import noteworthy, sentence_of

@@ -6,6 +6,8 @@ skipped, with the reason. Every case has its figures as its output.
 
 from __future__ import annotations
 
+__all__ = ["junit"]
+
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET  # it writes; nothing is parsed here
 

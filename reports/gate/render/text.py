@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["gate_table"]
+
 from collections.abc import Mapping
 
 from rich import box
