@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["split"]
 
+
 MOST_PORT = 65_535
 
 

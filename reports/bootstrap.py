@@ -11,6 +11,7 @@ from __future__ import annotations
 
 __all__ = ["CONFIDENCE", "Figures", "bounds", "left_out", "medians", "resamples"]
 
+
 from functools import lru_cache
 from typing import NamedTuple
 

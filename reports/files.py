@@ -22,6 +22,7 @@ __all__ = [
     "write_out",
 ]
 
+
 import contextlib
 import fcntl
 import os

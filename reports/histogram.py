@@ -21,6 +21,7 @@ __all__ = [
     "summarize",
 ]
 
+
 import base64
 import zlib
 from collections.abc import Iterable, Mapping, Sequence

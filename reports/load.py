@@ -18,6 +18,7 @@ from __future__ import annotations
 
 __all__ = ["FILE_KINDS", "Load"]
 
+
 import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["differences"]
 
+
 from collections.abc import Mapping
 from typing import Any
 

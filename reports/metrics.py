@@ -36,6 +36,7 @@ __all__ = [
     "suited",
 ]
 
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 __all__ = ["Record", "RecordError", "Values"]
 
+
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

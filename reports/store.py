@@ -21,6 +21,7 @@ __all__ = [
     "figure_errors",
 ]
 
+
 import contextlib
 import dataclasses
 import itertools

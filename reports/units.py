@@ -15,6 +15,7 @@ __all__ = [
     "whole",
 ]
 
+
 import math
 
 DASH = "\N{EN DASH}"

@@ -28,6 +28,7 @@ __all__ = [
     "visible",
 ]
 
+
 import json
 import math
 import re

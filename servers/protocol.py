@@ -54,6 +54,7 @@ __all__ = [
     "pack_header",
 ]
 
+
 from functools import cache
 from struct import Struct
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 __all__ = ["HIDDEN", "Places", "Upload", "replaceable", "sweep"]
 
+
 import errno
 import fcntl
 import json

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = ["CHECKS", "run_checks"]
 
+
 import contextlib
 import math
 import os

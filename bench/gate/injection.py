@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = ["CASES", "SAME_CODE", "SPIN", "Injection"]
 
+
 import compileall
 from collections.abc import Mapping
 from pathlib import Path

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 __all__ = ["VERSION"]
 
+
 import socket
 import time
 from struct import Struct

@@ -18,6 +18,7 @@ __all__ = [
     "verdicts",
 ]
 
+
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -18,6 +18,7 @@ __all__ = [
     "save",
 ]
 
+
 import dataclasses
 import difflib
 import json

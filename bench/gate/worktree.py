@@ -17,6 +17,7 @@ __all__ = [
     "unchanged",
 ]
 
+
 import ast
 import compileall
 import contextlib

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["root_of"]
 
+
 import contextlib
 import tempfile
 from collections.abc import Iterator

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 __all__ = ["ROOT", "Server", "ServerDied"]
 
+
 import contextlib
 import json
 import os

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 __all__ = ["Footprint", "Usage", "footprint", "running", "settle", "usage"]
 
+
 import os
 import time
 from collections import defaultdict

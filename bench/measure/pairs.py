@@ -12,6 +12,7 @@ from __future__ import annotations
 
 __all__ = ["Shape", "Side", "SideBySide", "SideFailed"]
 
+
 import contextlib
 import dataclasses
 import random

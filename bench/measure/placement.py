@@ -17,6 +17,7 @@ __all__ = [
     "place",
 ]
 
+
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence

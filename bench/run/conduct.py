@@ -11,6 +11,7 @@ from __future__ import annotations
 
 __all__ = ["Outcome", "capacities", "conduct", "describe", "interruptible"]
 
+
 import contextlib
 import dataclasses
 import signal

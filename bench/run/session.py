@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Request", "run"]
 
+
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -21,6 +21,7 @@ __all__ = [
     "warn",
 ]
 
+
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Engine", "allow_descriptors"]
 
+
 import math
 import resource
 import time

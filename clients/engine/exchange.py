@@ -13,6 +13,7 @@ from __future__ import annotations
 
 __all__ = ["Exchange", "file_content", "file_name"]
 
+
 import hashlib
 import random
 from collections.abc import Iterator

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = ["Generator", "GeneratorError"]
 
+
 import dataclasses
 import json
 import subprocess

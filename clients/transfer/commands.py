@@ -11,6 +11,7 @@ from __future__ import annotations
 
 __all__ = ["app"]
 
+
 import contextlib
 import json
 import os

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["TAG", "Conversation", "Patience"]
 
+
 import contextlib
 import select
 import socket

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["fetch"]
 
+
 import json
 import socket
 from collections.abc import Callable

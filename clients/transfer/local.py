@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["failing", "identity", "opened", "replaced", "replacing", "write"]
 
+
 import contextlib
 import os
 import secrets

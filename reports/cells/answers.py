@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = ["recommendations", "standing_of"]
 
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["Ladder", "Panel", "knee_of", "ladders_of"]
 
+
 import dataclasses
 import re
 from collections.abc import Sequence

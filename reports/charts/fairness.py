@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["fairness"]
 
+
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 __all__ = ["make_literal"]
 
+
 from collections.abc import Sequence
 
 from matplotlib.axis import Axis

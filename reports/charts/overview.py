@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["overview"]
 
+
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes

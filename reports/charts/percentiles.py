@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = ["percentile_curves"]
 
+
 from typing import NamedTuple
 
 import numpy as np

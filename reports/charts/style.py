@@ -26,6 +26,7 @@ __all__ = [
     "thousands",
 ]
 
+
 import math
 import zlib
 from collections.abc import Sequence

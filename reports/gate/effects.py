@@ -28,6 +28,7 @@ __all__ = [
     "t_quantile",
 ]
 
+
 import math
 from collections.abc import Sequence
 from functools import cache

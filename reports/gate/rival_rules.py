@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = ["RULES"]
 
+
 import math
 from collections.abc import Callable, Mapping
 

@@ -29,6 +29,7 @@ __all__ = [
     "stand",
 ]
 
+
 import dataclasses
 import math
 from collections import Counter

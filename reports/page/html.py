@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Experiment", "experiments_of", "page"]
 
+
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

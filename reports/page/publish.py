@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = ["publish"]
 
+
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path

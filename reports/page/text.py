@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["summary_table"]
 
+
 from collections.abc import Mapping, Sequence
 
 from rich import box

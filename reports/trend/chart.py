@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["history_chart"]
 
+
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes

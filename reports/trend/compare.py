@@ -21,6 +21,7 @@ __all__ = [
     "warnings",
 ]
 
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["history_table"]
 
+
 from collections.abc import Sequence
 
 from rich import box

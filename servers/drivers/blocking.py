@@ -12,6 +12,7 @@ from __future__ import annotations
 
 __all__ = ["converse"]
 
+
 import os
 import select
 import socket

@@ -37,6 +37,7 @@ __all__ = [
     "sleep",
 ]
 
+
 import heapq
 import os
 import select

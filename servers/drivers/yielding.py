@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["converse", "patience"]
 
+
 import socket
 from contextlib import suppress
 from functools import partial

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["serve"]
 
+
 import asyncio
 from functools import partial
 

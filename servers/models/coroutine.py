@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["serve"]
 
+
 from servers.drivers.scheduler import Scheduler, acceptable, sleep
 from servers.drivers.yielding import converse, patience
 

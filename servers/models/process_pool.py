@@ -13,6 +13,7 @@ from __future__ import annotations
 
 __all__ = ["serve"]
 
+
 import errno
 import os
 import socket

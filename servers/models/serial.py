@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["serve"]
 
+
 from servers.drivers.blocking import converse
 
 TYPE_CHECKING = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["serve"]
 
+
 from contextlib import suppress
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["entries"]
 
+
 from typing import Any
 
 from reports.gate.render.words import sentence_of

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["workflow_commands"]
 
+
 from collections.abc import Mapping
 
 from reports.gate.render.words import noteworthy, sentence_of

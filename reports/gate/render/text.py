@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["gate_table"]
 
+
 from collections.abc import Mapping
 
 from rich import box
