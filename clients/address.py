@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["split"]
 
-
 MOST_PORT = 65_535
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 __all__ = ["ERROR_KINDS", "REQUEST_KINDS", "AimedLoad"]
 
-
 import dataclasses
 from dataclasses import dataclass
 from ipaddress import IPv4Address

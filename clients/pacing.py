@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["due_times"]
 
-
 import itertools
 import math
 from collections.abc import Iterator

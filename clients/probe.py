@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["Probe"]
 
-
 import socket
 from types import TracebackType
 from typing import Self

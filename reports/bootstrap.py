@@ -11,7 +11,6 @@ from __future__ import annotations
 
 __all__ = ["CONFIDENCE", "Figures", "bounds", "left_out", "medians", "resamples"]
 
-
 from functools import lru_cache
 from typing import NamedTuple
 

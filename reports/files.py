@@ -22,7 +22,6 @@ __all__ = [
     "write_out",
 ]
 
-
 import contextlib
 import fcntl
 import os

@@ -21,7 +21,6 @@ __all__ = [
     "summarize",
 ]
 
-
 import base64
 import zlib
 from collections.abc import Iterable, Mapping, Sequence

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 __all__ = ["FILE_KINDS", "Load"]
 
-
 import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["differences"]
 
-
 from collections.abc import Mapping
 from typing import Any
 

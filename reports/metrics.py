@@ -36,7 +36,6 @@ __all__ = [
     "suited",
 ]
 
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property

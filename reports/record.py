@@ -10,7 +10,6 @@ from __future__ import annotations
 
 __all__ = ["Record", "RecordError", "Run", "Sample"]
 
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar

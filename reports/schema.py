@@ -11,7 +11,6 @@ from __future__ import annotations
 
 __all__ = ["Record", "RecordError", "Values"]
 
-
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

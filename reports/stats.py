@@ -24,7 +24,6 @@ __all__ = [
     "ratio_interval",
 ]
 
-
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

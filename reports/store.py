@@ -21,7 +21,6 @@ __all__ = [
     "figure_errors",
 ]
 
-
 import contextlib
 import dataclasses
 import itertools

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 __all__ = ["THREADS", "Tally"]
 
-
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -15,7 +15,6 @@ __all__ = [
     "whole",
 ]
 
-
 import math
 
 DASH = "\N{EN DASH}"

@@ -28,7 +28,6 @@ __all__ = [
     "visible",
 ]
 
-
 import json
 import math
 import re

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["FAMILIES", "MODELS", "Model", "UnknownModel", "find", "names"]
 
-
 from collections import namedtuple
 
 FAMILIES = (

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 __all__ = ["Files"]
 
-
 import errno
 import os
 from contextlib import suppress

@@ -54,7 +54,6 @@ __all__ = [
     "pack_header",
 ]
 
-
 from functools import cache
 from struct import Struct
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 __all__ = ["MOST_UPLOADS_AT_ONCE", "MOST_UPLOAD_BYTES", "Service", "Session"]
 
-
 from functools import partial
 
 from servers.protocol import (

@@ -21,7 +21,6 @@ __all__ = [
     "Wait",
 ]
 
-
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:

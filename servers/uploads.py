@@ -26,7 +26,6 @@ from __future__ import annotations
 
 __all__ = ["HIDDEN", "Places", "Upload", "replaceable", "sweep"]
 
-
 import errno
 import fcntl
 import json

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["search"]
 
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace

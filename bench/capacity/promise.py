@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["Promise"]
 
-
 from typing import NamedTuple, Self
 
 from bench.plan.precision import QuantityError, seconds

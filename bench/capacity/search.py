@@ -12,7 +12,6 @@ from __future__ import annotations
 
 __all__ = ["Found", "Search"]
 
-
 import math
 from collections import Counter
 from typing import NamedTuple

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 __all__ = ["examine", "findings"]
 
-
 import os
 import resource
 import time

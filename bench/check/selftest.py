@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["CHECKS", "run_checks"]
 
-
 import contextlib
 import math
 import os

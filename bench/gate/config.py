@@ -20,7 +20,6 @@ from __future__ import annotations
 
 __all__ = ["ConfigError", "read"]
 
-
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["CASES", "SAME_CODE", "SPIN", "Injection"]
 
-
 import compileall
 from collections.abc import Mapping
 from pathlib import Path

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 __all__ = ["PAIRS_FILE", "VERDICTS_FILE", "RecordingError", "live", "prove_recording", "record"]
 
-
 import itertools
 import json
 import math

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 __all__ = ["VERSION"]
 
-
 import socket
 import time
 from struct import Struct

@@ -18,7 +18,6 @@ __all__ = [
     "verdicts",
 ]
 
-
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -18,7 +18,6 @@ __all__ = [
     "save",
 ]
 
-
 import dataclasses
 import difflib
 import json

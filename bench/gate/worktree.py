@@ -17,7 +17,6 @@ __all__ = [
     "unchanged",
 ]
 
-
 import ast
 import compileall
 import contextlib

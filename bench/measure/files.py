@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["root_of"]
 
-
 import contextlib
 import tempfile
 from collections.abc import Iterator

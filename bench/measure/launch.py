@@ -10,7 +10,6 @@ from __future__ import annotations
 
 __all__ = ["ROOT", "Server", "ServerDied"]
 
-
 import contextlib
 import json
 import os

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 __all__ = ["fingerprint"]
 
-
 import functools
 import os
 import platform

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 __all__ = ["Footprint", "Usage", "footprint", "running", "settle", "usage"]
 
-
 import os
 import time
 from collections import defaultdict

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 __all__ = ["CpuTicks", "Noise", "noise", "watch"]
 
-
 import os
 import time
 from dataclasses import dataclass

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 __all__ = ["Helper", "ceiling", "drive", "helper", "null_server", "wake_up_ns"]
 
-
 import contextlib
 import dataclasses
 import json

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 __all__ = ["Shape", "Side", "SideBySide", "SideFailed"]
 
-
 import contextlib
 import dataclasses
 import random

@@ -17,7 +17,6 @@ __all__ = [
     "place",
 ]
 
-
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence

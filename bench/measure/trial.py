@@ -7,7 +7,6 @@ from __future__ import annotations
 
 __all__ = ["measure", "untried"]
 
-
 import dataclasses
 import math
 from collections.abc import Sequence

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 __all__ = ["Subject", "Timing", "answers", "drive", "look", "open_load"]
 
-
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 

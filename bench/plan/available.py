@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["UnavailableError", "choose", "reason_against"]
 
-
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import NamedTuple

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["Climb", "shortfall"]
 
-
 from bench.plan.order import PlannedTrial
 from reports.load import Load
 from reports.record import Sample

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["PlannedCell", "PlannedTrial", "cells", "endless"]
 
-
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

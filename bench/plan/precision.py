@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["DEFAULT_BUDGET", "Precision", "QuantityError", "seconds", "share"]
 
-
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence

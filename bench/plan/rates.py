@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["capacity", "left_out", "probes", "resolve"]
 
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 

@@ -20,7 +20,6 @@ __all__ = [
     "find_scenario",
 ]
 
-
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

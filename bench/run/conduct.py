@@ -11,7 +11,6 @@ from __future__ import annotations
 
 __all__ = ["Outcome", "capacities", "conduct", "describe", "interruptible"]
 
-
 import contextlib
 import dataclasses
 import signal

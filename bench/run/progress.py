@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["Reporter", "header", "reporter"]
 
-
 import time
 from types import TracebackType
 from typing import Protocol, Self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["Request", "run"]
 
-
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass

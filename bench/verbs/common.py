@@ -21,7 +21,6 @@ __all__ = [
     "warn",
 ]
 
-
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path

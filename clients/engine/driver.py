@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["Engine", "allow_descriptors"]
 
-
 import math
 import resource
 import time

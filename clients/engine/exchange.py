@@ -13,7 +13,6 @@ from __future__ import annotations
 
 __all__ = ["Exchange", "file_content", "file_name"]
 
-
 import hashlib
 import random
 from collections.abc import Iterator

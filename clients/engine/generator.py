@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["Generator", "GeneratorError"]
 
-
 import dataclasses
 import json
 import subprocess

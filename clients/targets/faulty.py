@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["FAULTS"]
 
-
 import select
 import socket
 import struct

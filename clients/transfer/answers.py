@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["Entry", "entries_of", "sentence_of", "size_of", "text_of", "value_of"]
 
-
 from typing import Any, NamedTuple
 
 from clients.transfer.errors import PeerError

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 __all__ = ["IDLE_SECONDS", "MOST_BYTES", "Progress", "Transferred", "get", "list_files", "put"]
 
-
 import hashlib
 import os
 from collections.abc import Callable

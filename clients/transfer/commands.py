@@ -11,7 +11,6 @@ from __future__ import annotations
 
 __all__ = ["app"]
 
-
 import contextlib
 import json
 import os

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["TAG", "Conversation", "Patience"]
 
-
 import contextlib
 import select
 import socket

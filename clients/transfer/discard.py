@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["fetch"]
 
-
 import json
 import socket
 from collections.abc import Callable

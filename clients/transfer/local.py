@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["failing", "identity", "opened", "replaced", "replacing", "write"]
 
-
 import contextlib
 import os
 import secrets

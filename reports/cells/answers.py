@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["recommendations", "standing_of"]
 
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["summary_frame"]
 
-
 import dataclasses
 from collections.abc import Iterable, Sequence
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["Ladder", "Panel", "knee_of", "ladders_of"]
 
-
 import dataclasses
 import re
 from collections.abc import Sequence

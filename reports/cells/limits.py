@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["Evidence", "Verdict", "may_use", "verdict"]
 
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["Cell", "Workload", "workloads_of"]
 
-
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence

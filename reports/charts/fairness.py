@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["fairness"]
 
-
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes

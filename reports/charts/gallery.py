@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["Chart", "charts_of", "slug"]
 
-
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 __all__ = ["make_literal"]
 
-
 from collections.abc import Sequence
 
 from matplotlib.axis import Axis

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["overview"]
 
-
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes

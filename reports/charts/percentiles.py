@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["percentile_curves"]
 
-
 from typing import NamedTuple
 
 import numpy as np

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["scaling"]
 
-
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes

@@ -26,7 +26,6 @@ __all__ = [
     "thousands",
 ]
 
-
 import math
 import zlib
 from collections.abc import Sequence

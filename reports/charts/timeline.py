@@ -7,7 +7,6 @@ from __future__ import annotations
 
 __all__ = ["timeline"]
 
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["Allowance", "AllowanceError", "allow"]
 
-
 import dataclasses
 import re
 from collections.abc import Sequence

@@ -28,7 +28,6 @@ __all__ = [
     "t_quantile",
 ]
 
-
 import math
 from collections.abc import Sequence
 from functools import cache

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 __all__ = ["CERTAIN", "RESAMPLES", "THIS_GATE", "Aim", "CaseProof", "Live", "aims", "prove"]
 
-
 import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence

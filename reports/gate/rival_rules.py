@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["RULES"]
 
-
 import math
 from collections.abc import Callable, Mapping
 

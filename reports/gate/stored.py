@@ -28,7 +28,6 @@ from __future__ import annotations
 
 __all__ = ["BaselineRun", "CellRun", "believable", "judge_run", "notes", "open_verdicts"]
 
-
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence

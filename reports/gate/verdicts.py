@@ -29,7 +29,6 @@ __all__ = [
     "stand",
 ]
 
-
 import dataclasses
 import math
 from collections import Counter

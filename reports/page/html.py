@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["Experiment", "experiments_of", "page"]
 
-
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["publish"]
 
-
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path

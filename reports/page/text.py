@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["summary_table"]
 
-
 from collections.abc import Mapping, Sequence
 
 from rich import box

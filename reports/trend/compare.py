@@ -21,7 +21,6 @@ __all__ = [
     "warnings",
 ]
 
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

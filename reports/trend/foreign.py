@@ -10,7 +10,6 @@ from __future__ import annotations
 
 __all__ = ["InvalidResultsError", "UnreadableError", "results_of_json", "results_of_run", "run_of"]
 
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 __all__ = ["METRICS", "Change", "Entry", "Trend", "append", "entry_of", "read", "trends"]
 
-
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["history_table"]
 
-
 from collections.abc import Sequence
 
 from rich import box

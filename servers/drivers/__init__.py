@@ -2,6 +2,5 @@
 
 __all__ = ["RECEIVE_BYTES"]
 
-
 RECEIVE_BYTES = 65_536
 """How much a driver receives at a time."""

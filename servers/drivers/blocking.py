@@ -12,7 +12,6 @@ from __future__ import annotations
 
 __all__ = ["converse"]
 
-
 import os
 import select
 import socket

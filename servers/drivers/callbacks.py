@@ -13,7 +13,6 @@ from __future__ import annotations
 
 __all__ = ["Conversation"]
 
-
 from servers.life.timeouts import Idle, Stuck
 from servers.steps import (
     DrainFor,

@@ -37,7 +37,6 @@ __all__ = [
     "sleep",
 ]
 
-
 import heapq
 import os
 import select

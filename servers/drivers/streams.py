@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["converse"]
 
-
 import asyncio
 from asyncio import StreamReader, StreamWriter
 from contextlib import suppress

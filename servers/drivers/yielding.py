@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["converse", "patience"]
 
-
 import socket
 from contextlib import suppress
 from functools import partial

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["Children"]
 
-
 import os
 import signal
 import sys

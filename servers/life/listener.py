@@ -23,7 +23,6 @@ from __future__ import annotations
 
 __all__ = ["DEFAULT_BACKLOG", "EXHAUSTED", "Listener"]
 
-
 import atexit
 import errno
 import os

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 __all__ = ["Episode", "StandardError", "have_standard_descriptors", "say", "voice"]
 
-
 import os
 import select
 from time import monotonic

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 __all__ = ["Lifeline", "die_with_stdin"]
 
-
 import fcntl
 import os
 import select

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 __all__ = ["LEAST_SECONDS", "LOOKS", "Idle", "Stuck", "Timeouts", "reset_at_close"]
 
-
 import os
 import socket
 import sys

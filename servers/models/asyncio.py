@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["serve"]
 
-
 import asyncio
 from functools import partial
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["serve"]
 
-
 from servers.drivers.scheduler import Scheduler, acceptable, sleep
 from servers.drivers.yielding import converse, patience
 

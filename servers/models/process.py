@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["serve"]
 
-
 from functools import partial
 
 from servers.drivers.blocking import converse

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 __all__ = ["serve"]
 
-
 import errno
 import os
 import socket

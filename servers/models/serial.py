@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["serve"]
 
-
 from servers.drivers.blocking import converse
 
 TYPE_CHECKING = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["serve"]
 
-
 from contextlib import suppress
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 

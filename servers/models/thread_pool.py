@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["serve"]
 
-
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Barrier
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["entries"]
 
-
 from typing import Any
 
 from reports.gate.render.words import sentence_of

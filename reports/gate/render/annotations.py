@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["workflow_commands"]
 
-
 from collections.abc import Mapping
 
 from reports.gate.render.words import noteworthy, sentence_of

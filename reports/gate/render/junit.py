@@ -8,7 +8,6 @@ from __future__ import annotations
 
 __all__ = ["junit"]
 
-
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET  # it writes; nothing is parsed here
 

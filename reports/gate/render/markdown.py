@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["markdown"]
 
-
 from reports.gate.render.words import circumstances, headline, noteworthy, sentence_of, words_of
 from reports.gate.verdicts import GateReport, Outcome
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["MarkerError", "Proof", "proof_tables", "written_into"]
 
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["gate_table"]
 
-
 from collections.abc import Mapping
 
 from rich import box

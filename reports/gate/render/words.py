@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["circumstances", "headline", "noteworthy", "sentence_of", "words_of"]
 
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
