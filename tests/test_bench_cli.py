@@ -24,7 +24,7 @@ VERBS = ("run", "capacity", "selftest", "report", "models", "scenarios", "doctor
 SHORT = ("--profile", "quick", "--window", "0.05", "--blocks", "1")
 
 
-def bench(*words: str) -> subprocess.CompletedProcess[str]:
+def bench(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*BENCH, *words],
         capture_output=True,
@@ -32,7 +32,8 @@ def bench(*words: str) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=100,  # the machine may be busy
         # The experiments are a pytest of their own, and none of this one's workers.
-        env={name: value for name, value in os.environ.items() if "PYTEST" not in name},
+        env={name: value for name, value in os.environ.items() if "PYTEST" not in name}
+        | environment,
     )
 
 
@@ -274,12 +275,15 @@ def server_of(conductor: int) -> int:
 
 
 def test_the_experiments_join_the_newest_run(results: Path) -> None:
-    done = bench("experiments", "--results", str(results))
+    two = [MODELS[0].name, MODELS[-1].name]  # each of the others is but one more row
+    done = bench(
+        "experiments", "--results", str(results), PYTEST_ADDOPTS=f"-k '{' or '.join(two)}'"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     folder = Store(results).open()
     figures = json.loads((folder.path / "experiments.json").read_text())
     rows = figures["benchmarks"]
-    assert len({row["name"] for row in rows}) == len(rows) == 3 * len(MODELS)
+    assert len({row["name"] for row in rows}) == len(rows) == 3 * len(two)
     starts = [row for row in rows if "first_answer" in row["name"]]
     assert {row["stats"]["rounds"] for row in starts} == {5}
     assert all(row["stats"]["rounds"] >= 30 for row in rows if row not in starts)
