@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 import pytest
@@ -175,7 +176,7 @@ def test_a_rate_follows_from_capacities_that_the_run_measures_first(tmp_path: Pa
 @pytest.mark.parametrize("verb", ["run", "gate", "gate-selftest"])
 @pytest.mark.parametrize("seed", ["-1", str(2**63)])
 def test_a_seed_that_a_record_could_not_hold_is_refused(verb: str, seed: str) -> None:
-    done = bench(verb, "--seed", seed)
+    done = bench_in_process(verb, "--seed", seed)
     assert done.returncode == 2
     assert "--seed" in done.stderr
 
@@ -197,21 +198,28 @@ def test_an_unreadable_run_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "run.jsonl").write_text("nonsense\n")
     done = bench_in_process("report", "broken", "--results", str(tmp_path))
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_one_sentence(results: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_sentence_and_leaves_what_there_was(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     run = Store(results).open().path
     copy = tmp_path / "runs" / run.name
     copy.mkdir(parents=True)
     (copy / "run.jsonl").write_bytes((run / "run.jsonl").read_bytes())
-    (copy / "summary.csv").symlink_to("/dev/full")
+    (copy / "summary.csv").write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
     done = bench_in_process("report", "--results", str(copy.parent))
     assert done.returncode == 3
     assert "No space left" in done.stderr
     assert done.stderr.count("\n") == 1
+    assert {path.name for path in copy.iterdir() if path.is_file()} == {"run.jsonl", "summary.csv"}
+    assert (copy / "summary.csv").read_text() == "old"
 
 
 def test_an_interrupted_run_reports_what_was_finished_and_leaves_nothing(tmp_path: Path) -> None:
