@@ -56,7 +56,7 @@ from servers.steps import (
     Wait,
 )
 
-# Importing typing would be measured with every model, and everything under this is for mypy only.
+# Importing typing would be measured with every model; everything under this is for mypy only.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 ECHO_ANSWER = ECHO + ANSWER
 PORTION = 256
 """So many requests may be answered together. An answer that is bytes is no longer than its request
-or than SENTENCE_BYTES, and a model receives little at a time, so these make a bound in bytes."""
+or than SENTENCE_BYTES, and a driver receives little at a time: that is a bound in bytes."""
 SENTENCE_BYTES = 256
 MOST_ROUNDS = 10**8
 MOST_WAIT_MICROSECONDS = 60_000_000
@@ -198,8 +198,7 @@ class Session:
         `fault` is what ended the conversation, None for the peer's end or ours. To be asked again
         with what has befallen these steps, until there are none.
         """
-        was_leaving, self._is_leaving = self._is_leaving, True
-        timeouts = self.timeouts
+        was_leaving, self._is_leaving, timeouts = self._is_leaving, True, self.timeouts
         if fault is None:
             return TAKE_LEAVE if self.closing and not was_leaving else ()
         if fault is CutShort:
@@ -207,9 +206,9 @@ class Session:
         if timeouts and fault is StuckPeer:  # a frame may have been cut
             return RESET, Report(partial(timeouts.count, StuckPeer))
         if timeouts and fault is IdlePeer and not was_leaving:
-            sentence = f"No whole frame has arrived for {timeouts.idle:g} s."
-            last_words = frame(ERROR, 0, IdleError(sentence).body())
-            # Reported first: afterwards the peer may have gone, and nobody knows its address.
+            error = IdleError(f"No whole frame has arrived for {timeouts.idle:g} s.")
+            last_words = frame(ERROR, 0, error.body())
+            # Reported while the peer still has an address.
             return Report(partial(timeouts.count, IdlePeer)), last_words, *TAKE_LEAVE
         return ()
 
