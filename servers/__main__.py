@@ -12,8 +12,10 @@ from functools import partial
 from importlib import import_module
 
 from servers.catalog import MODELS, UnknownModel, find, names
-from servers.life.listener import DEFAULT_BACKLOG, Listener
+from servers.life.endpoint import DEFAULT_BACKLOG
+from servers.life.listener import Listener
 from servers.life.notices import StandardError, have_standard_descriptors, voice
+from servers.life.stopping import GRACE_SECONDS
 from servers.life.timeouts import LEAST_SECONDS, Timeouts
 from servers.protocol import DEFAULT_LIMIT
 from servers.service import MOST_UPLOAD_BYTES, MOST_UPLOADS_AT_ONCE, Service
@@ -46,6 +48,7 @@ Options:
                      open at a time; 0: any number (0). What becomes of the others is the model's:
                      {refusing} refuse them;
                      {waiting} leave them to wait
+  --grace SECONDS    for the open connections to end after a signal; then they are cut ({grace:g})
   --root DIR         offer the files right under this directory, and take new ones (no files)
   --max-upload BYTES in a file that is taken; 0: any number ({upload})
   --max-uploads-at-once NUMBER
@@ -62,6 +65,8 @@ Examples:
 """
 
 STDOUT = 1
+JSON = {True: "true", False: "false", None: "null"}
+UNESCAPED = {chr(code) for code in range(0x20, 0x7F)} - {'"', "\\"}
 NUMBERS = {
     "--port": range(65_536),
     "--workers": range(1, 10_001),
@@ -71,8 +76,9 @@ NUMBERS = {
     "--max-upload": range(2**63),
     "--max-uploads-at-once": range(1_001),
 }
-SECONDS = {"--idle-timeout": 60.0, "--write-timeout": 30.0}
+TIMEOUTS = {"--idle-timeout": 60.0, "--write-timeout": 30.0}
 """With what they are unless told: for a server run by hand. bench measures without them."""
+SECONDS = {**TIMEOUTS, "--grace": GRACE_SECONDS}
 MOST_SECONDS = 86_400
 MOST_DIGITS = 20
 VALUES = {"--host", "--root", *NUMBERS, *SECONDS}
@@ -96,7 +102,8 @@ def main(arguments: list[str]) -> int:
             return 0
         model = chosen(words, options)
         numbers = {name: number(name, options[name]) for name in NUMBERS if name in options}
-        timeouts = Timeouts(*(seconds(name, options) for name in SECONDS))
+        timeouts = Timeouts(*(seconds(name, options) for name in TIMEOUTS))
+        grace_seconds = seconds("--grace", options)
         if timeouts:
             voice.ration()
         service = serving(numbers, options.get("--root"), timeouts)
@@ -116,19 +123,20 @@ def main(arguments: list[str]) -> int:
             numbers.get("--backlog", DEFAULT_BACKLOG),
             max_connections=numbers.get("--max-connections", 0),
             when_full=model.when_full,
+            grace_seconds=grace_seconds,
         )
     except OSError as error:
         print(f"Cannot listen on {host} port {port}: {error.strerror}.", file=sys.stderr)
         return 1
     with listener:
-        listener.at_exit = partial(say_the_rest, timeouts)
+        listener.stop.at_exit = partial(say_the_rest, timeouts)
         try:
             run(model, listener, service, numbers.get("--workers", model.workers))
         except Unheard as error:
-            listener.stop()
+            listener.stop.begin()
             print(error, file=sys.stderr)
             return 1
-        listener.at_exit()
+        listener.stop.at_exit()
     return 0
 
 
@@ -154,7 +162,7 @@ def serving(numbers: dict[str, int], root: str | None, timeouts: Timeouts) -> Se
 
 def run(model: Model, listener: Listener, service: Service, workers: int) -> None:
     """Serve until a signal."""
-    listener.stop_on_signals()
+    listener.stop.on_signals()
     pool = {"workers": workers} if workers else {}
     serve = getattr(import_module(f"servers.models.{model.module}"), model.entry)
     serve(
@@ -236,6 +244,7 @@ def usage() -> str:
         workers=max(model.workers for model in MODELS),
         backlog=DEFAULT_BACKLOG,
         limit=DEFAULT_LIMIT,
+        grace=GRACE_SECONDS,
         upload=MOST_UPLOAD_BYTES,
         uploads=MOST_UPLOADS_AT_ONCE,
         refusing=", ".join(model.name for model in MODELS if model.when_full == "busy"),
@@ -246,8 +255,40 @@ def usage() -> str:
 def ready_line(model: Model, listener: Listener) -> str:
     """Return the announcement that the server can be talked to."""
     host, port = listener.getsockname()[:2]
-    values = f'"model": "{model.name}", "host": "{host}", "port": {port}, "pid": {os.getpid()}'
-    return f'{{"ready": true, {values}}}'
+    values = {
+        "ready": "true",
+        "model": quoted(model.name),
+        "host": quoted(host),
+        "port": str(port),
+        "pid": str(os.getpid()),
+        "implementation": quoted(sys.implementation.name),
+        "python": quoted(sys.version.split()[0]),
+        "gil": JSON[has_gil()],
+        "jit": JSON[has_jit()],
+    }
+    return "{" + ", ".join(f'"{name}": {value}' for name, value in values.items()) + "}"
+
+
+def quoted(text: str) -> str:
+    """Return a text as JSON has it, in ASCII."""
+    units = text.encode("utf-16-be", "surrogatepass")
+    codes = [high << 8 | low for high, low in zip(units[::2], units[1::2], strict=True)]
+    plain = (chr(code) if chr(code) in UNESCAPED else f"\\u{code:04x}" for code in codes)
+    return '"' + "".join(plain) + '"'
+
+
+def has_gil() -> bool:
+    """Whether this interpreter runs one thread at a time."""
+    is_enabled = getattr(sys, "_is_gil_enabled", None)  # since 3.13; all before that have one
+    return is_enabled is None or is_enabled()
+
+
+def has_jit() -> bool | None:
+    """Whether this interpreter compiles what it runs; None where it does not say."""
+    if "pypyjit" in sys.builtin_module_names:
+        return True
+    jit = getattr(sys, "_jit", None)  # since 3.14
+    return None if jit is None else jit.is_enabled()
 
 
 if __name__ == "__main__":

@@ -78,6 +78,15 @@ MODELS: tuple[Model, ...] = (
         when_full="backlog",
     ),
     Model(
+        "prefork",
+        "Processes that accept from one socket and serve a connection at a time each.",
+        "processes",
+        "prefork",
+        workers=2,
+        serves="workers",
+        when_full="backlog",
+    ),
+    Model(
         "coroutine",
         "Generators on a scheduler of our own, in one thread.",
         "coroutines",

@@ -8,12 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from bench.measure import meter
-from servers.catalog import MODELS
 from servers.protocol import ECHO, ERROR, Frame
-from tests.conftest import ServerProcess, eventually
+from tests.conftest import ServerProcess, eventually, workers_of
 
-ONE_AT_A_TIME = {model.name for model in MODELS if model.serves == "one"}
-POOLS = {model.name for model in MODELS if model.workers}
 POOL_SIZE = 2
 LIMIT = 2**20
 KEPT_BYTES = 8 * 2**20
@@ -28,8 +25,7 @@ def serving(
     program: Sequence[str] = ("-m", "servers"),
 ) -> Iterator[ServerProcess]:
     """Run a server, end it, and look whether it has ended well and complained of no bug."""
-    pool = ["--workers", str(workers)] if model in POOLS else []
-    server = ServerProcess(model, *pool, *options, program=program)
+    server = ServerProcess(model, *workers_of(model, workers), *options, program=program)
     try:
         yield server
         server.signal(signal.SIGTERM)

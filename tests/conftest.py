@@ -19,13 +19,15 @@ import hypothesis
 import pytest
 
 from bench.measure import meter
-from servers.catalog import MODELS
+from servers.catalog import MODELS, find
 from tests.conversations import DRIVERS
 from tests.outcomes import Ledger
 from tests.peer import Peer
 
 ROOT = Path(__file__).parents[1]
 DEADLINE_SECONDS = 15.0
+GRACE = "0.2"
+"""What is left of a conversation that a test does not end is of no interest to it."""
 NAMES = [model.name for model in MODELS]
 
 # No test asserts a time, and on a shared machine an example takes what it takes.
@@ -62,7 +64,7 @@ class ServerProcess:
         watch = [] if by_hand else ["--watch-stdin"]
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `close`
         self.process = subprocess.Popen(
-            [sys.executable, "-S", *program, model, *watch, *arguments],
+            [sys.executable, "-S", *program, model, *watch, "--grace", GRACE, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr if stderr is None else stderr,
@@ -125,6 +127,11 @@ class ServerProcess:
 def close_all(descriptors: Sequence[int]) -> None:
     for descriptor in descriptors:
         os.close(descriptor)
+
+
+def workers_of(model: str, number: int) -> list[str]:
+    """Return the options that give a model so many workers, if it has any."""
+    return ["--workers", str(number)] if find(model).workers else []
 
 
 StartServer = Callable[..., ServerProcess]

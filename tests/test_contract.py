@@ -11,20 +11,19 @@ import pytest
 
 from servers.catalog import MODELS
 from servers.protocol import BYE, COMPUTE, ECHO, ERROR, UPPER, WAIT, frame
-from tests.conftest import DEADLINE_SECONDS, ServerProcess, StartServer
+from tests.conftest import DEADLINE_SECONDS, ServerProcess, StartServer, workers_of
 from tests.peer import Peer
 
 NAMES = [model.name for model in MODELS]
-SEVERAL_AT_ONCE = [model.name for model in MODELS if model.serves != "one"]
-ONE_AFTER_ANOTHER = [model.name for model in MODELS if model.serves == "one"]
-POOLS = [model.name for model in MODELS if model.workers]
+HOW = ("one", "workers", "many")
+SERVES = {how: [model.name for model in MODELS if model.serves == how] for how in HOW}
 MEBIBYTE = bytes(range(256)) * 4096
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def shared(request: pytest.FixtureRequest, start_server: StartServer) -> Iterator[ServerProcess]:
     """One server of each model, for the cases that must leave it as it was."""
-    server = start_server(request.param)
+    server = start_server(request.param, *workers_of(request.param, 64))
     yield server
     server.signal(signal.SIGTERM)
     server.exit_code()
@@ -86,7 +85,7 @@ def test_twenty_connections_at_once_are_all_served(server: ServerProcess) -> Non
             peer.socket.close()
 
 
-@pytest.mark.parametrize("shared", SEVERAL_AT_ONCE, indirect=True)
+@pytest.mark.parametrize("shared", SERVES["many"] + SERVES["workers"], indirect=True)
 def test_twenty_connections_at_once_need_not_wait_for_each_other(server: ServerProcess) -> None:
     with ExitStack() as stack:
         peers = [stack.enter_context(server.peer()) for _ in range(20)]
@@ -94,7 +93,7 @@ def test_twenty_connections_at_once_need_not_wait_for_each_other(server: ServerP
             assert peer.ask(ECHO, tag) == (ECHO + 128, tag, b"")
 
 
-@pytest.mark.parametrize("shared", ONE_AFTER_ANOTHER, indirect=True)
+@pytest.mark.parametrize("shared", SERVES["one"], indirect=True)
 def test_a_model_that_serves_one_serves_one_connection_after_another(server: ServerProcess) -> None:
     with server.peer() as first, server.peer() as second:
         second.send(frame(ECHO, 2))
@@ -108,7 +107,7 @@ def test_a_model_that_serves_one_serves_one_connection_after_another(server: Ser
         assert second.answer() == (ECHO + 128, 2, b"")
 
 
-@pytest.mark.parametrize("model", [model.name for model in MODELS if model.serves == "workers"])
+@pytest.mark.parametrize("model", SERVES["workers"])
 def test_a_pool_serves_as_many_connections_as_it_has_workers(
     start_server: StartServer, model: str
 ) -> None:
@@ -131,8 +130,13 @@ def test_a_pool_serves_as_many_connections_as_it_has_workers(
 @pytest.fixture(params=NAMES)
 def own(request: pytest.FixtureRequest, start_server: StartServer) -> ServerProcess:
     """Return a server for one test, which ends it."""
-    workers = ["--workers", "4"] if request.param in POOLS else []
-    return start_server(request.param, *workers)
+    return start_server(request.param, *workers_of(request.param, 4), "--grace", "10")
+
+
+@pytest.fixture(params=NAMES)
+def hasty(request: pytest.FixtureRequest, start_server: StartServer) -> ServerProcess:
+    """Return a server that nobody keeps waiting for long when it ends."""
+    return start_server(request.param, *workers_of(request.param, 4))
 
 
 def assert_ended_cleanly(server: ServerProcess) -> None:
@@ -194,21 +198,21 @@ def test_a_stop_under_load_is_clean_for_the_peer(own: ServerProcess) -> None:
 
 @pytest.mark.parametrize("kind", [COMPUTE, WAIT], ids=["COMPUTE", "WAIT"])
 def test_a_request_that_takes_longer_than_the_grace_is_cut_off(
-    own: ServerProcess, kind: int
+    hasty: ServerProcess, kind: int
 ) -> None:
-    with own.peer() as peer:
+    with hasty.peer() as peer:
         peer.ask(ECHO)
         # One after another, so that no machine is fast enough.
         peer.send(frame(kind, 1, (60_000_000).to_bytes(4, "big")) * 50)
-        own.signal(signal.SIGTERM)
-        assert_ended_cleanly(own)
+        hasty.signal(signal.SIGTERM)
+        assert_ended_cleanly(hasty)
 
 
-def test_a_stop_does_not_wait_for_a_peer_that_never_reads(own: ServerProcess) -> None:
-    with own.peer() as peer:
+def test_a_stop_does_not_wait_for_a_peer_that_never_reads(hasty: ServerProcess) -> None:
+    with hasty.peer() as peer:
         peer.send_until_nobody_reads(frame(ECHO, 1, MEBIBYTE))
-        own.signal(signal.SIGTERM)
-        assert_ended_cleanly(own)
+        hasty.signal(signal.SIGTERM)
+        assert_ended_cleanly(hasty)
 
 
 def test_the_end_of_standard_input_takes_everything_along(own: ServerProcess) -> None:

@@ -18,7 +18,7 @@ import pytest
 from bench.measure import meter
 from servers.catalog import MODELS
 from servers.protocol import DATA_BYTES, ECHO, GET, PUT, frame
-from tests.conftest import ServerProcess, StartServer, eventually
+from tests.conftest import ServerProcess, StartServer, eventually, workers_of
 from tests.peer import Peer
 from tests.transfers import (
     SIZES,
@@ -35,7 +35,6 @@ from tests.transfers import (
 
 NAMES = [model.name for model in MODELS]
 SEVERAL_AT_ONCE = [model.name for model in MODELS if model.serves != "one"]
-POOLS = [model.name for model in MODELS if model.workers]
 MEBIBYTE = 2**20
 LARGE = 10 * MEBIBYTE
 """More than the buffers of a connection take while nobody reads."""
@@ -47,8 +46,7 @@ DIGEST = sha256(b"new").hexdigest()
 def start(
     start_server: Callable[..., ServerProcess], model: str, root: Path, *options: str
 ) -> ServerProcess:
-    workers = ["--workers", "4"] if model in POOLS else []
-    return start_server(model, "--root", str(root), *workers, *options)
+    return start_server(model, "--root", str(root), *workers_of(model, 4), *options)
 
 
 @pytest.fixture(scope="module", params=NAMES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import selectors
 import signal
 import socket
@@ -21,19 +22,18 @@ from bench.measure import meter
 from servers.catalog import MODELS, find
 from servers.protocol import COMPUTE, ECHO, Connection, frame
 from tests.abuse import (
-    ONE_AT_A_TIME,
     POOL_SIZE,
-    POOLS,
     code_of,
     is_served,
     rested,
     serving,
     unharmed,
 )
-from tests.conftest import DEADLINE_SECONDS, ROOT, Outcome, ServerProcess, eventually
+from tests.conftest import DEADLINE_SECONDS, ROOT, Outcome, ServerProcess, eventually, workers_of
 from tests.peer import Peer
 
 MEBIBYTE = bytes(range(256)) * 4096
+EXHAUSTED = "cannot accept for now: Too many open files"
 SPIN = 0.5
 """The share of a CPU above which waiting is spinning."""
 
@@ -44,15 +44,15 @@ def shared(model: str) -> Iterator[ServerProcess]:
         yield server
 
 
-def has_said(server: ServerProcess, words: str) -> Callable[[], bool]:
-    return lambda: words in server.complaints()
+def has_said(server: ServerProcess, words: str, times: int) -> Callable[[], bool]:
+    return lambda: server.complaints().count(words) == times
 
 
 # Load.
 
 
 def test_one_connection_more_than_max_connections(model: str, outcome: Outcome) -> None:
-    most = 1 if model in ONE_AT_A_TIME else 2
+    most = 1 if find(model).serves == "one" else 2
     with serving(model, "--max-connections", str(most), workers=4) as server, unharmed(server):
         for _ in range(2):
             rested(server)  # the last client is forgotten
@@ -69,7 +69,7 @@ def fate_of_one_more(server: ServerProcess, other: Peer) -> str:
         if find(server.model).when_full == "busy":
             code = code_of(one_more.answer())
             assert one_more.is_at_end()
-            assert eventually(has_said(server, "refused"))
+            assert eventually(has_said(server, "refused", 1))
             assert server.complaints().count("refused") == 1  # said once in an episode
             return f"error {code}, end"
         one_more.send(frame(ECHO, 9))
@@ -103,25 +103,55 @@ def test_a_request_sent_with_the_connection_does_not_hide_that_it_is_refused(
 @pytest.mark.quiet
 def test_no_descriptors_left(model: str, outcome: Outcome) -> None:
     with serving(model) as server, unharmed(server):
-        in_use = {int(each.name) for each in Path(f"/proc/{server.pid}/fd").iterdir()}
-        free = next(number for number in count() if number not in in_use)
-        limit = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        accepting = who_accepts(server)
+        limits = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in accepting}
         for episode in (1, 2):
-            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (free, limit[1]))
+            for pid, (_, hard) in limits.items():
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free(pid), hard))
             with ExitStack() as stack:
                 peers = [stack.enter_context(server.peer()) for _ in range(4)]
                 for tag, peer in enumerate(peers):
                     peer.send(frame(ECHO, tag))
-                if model in ONE_AT_A_TIME:
-                    peers.pop(0).socket.close()  # accept() had reserved a descriptor for it
-                assert eventually(has_said(server, "cannot accept for now: Too many open files"))
+                if find(model).serves != "many":
+                    # accept() had reserved a descriptor for one, and is to be called once more.
+                    for _ in accepting:
+                        leave_one_that_is_answered(peers)
+                assert eventually(has_said(server, EXHAUSTED, len(accepting)))
                 assert cpu_share(server.pid, 0.3) < SPIN
-                resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limit)
+                for pid, limit in limits.items():
+                    resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
                 for peer in peers:
                     assert peer.answer()[0] == ECHO + 128
                     peer.socket.close()
-            assert server.complaints().count("cannot accept") == 1, episode
-    outcome("waits in the backlog, said once")
+            assert has_said(server, EXHAUSTED, len(accepting))(), episode
+    outcome(f"waits in the backlog, said once{'' if len(accepting) == 1 else ' by each worker'}")
+
+
+def who_accepts(server: ServerProcess) -> list[int]:
+    """Return the children that have the listening socket, or the server if none has."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listening, port = "0A", f":{server.port:04X}"
+    [inode] = [each[9] for each in lines if each[3] == listening and each[1].endswith(port)]
+    name = f"socket:[{inode}]"
+    return [
+        pid
+        for pid in server.children()
+        if name in {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
+    ] or [server.pid]
+
+
+def first_free(pid: int) -> int:
+    """Return the number of the next descriptor that a process will open."""
+    in_use = {int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir()}
+    return next(number for number in count() if number not in in_use)
+
+
+def leave_one_that_is_answered(peers: list[Peer]) -> None:
+    """Close the connection of a peer that has its answer, and forget the peer."""
+    by_socket = {peer.socket: peer for peer in peers}
+    answered = select.select(list(by_socket), [], [], DEADLINE_SECONDS)[0]
+    peers.remove(by_socket[answered[0]])
+    answered[0].close()
 
 
 def cpu_share(pid: int, seconds: float) -> float:
@@ -174,6 +204,33 @@ def test_no_further_thread_or_process_can_start(
 
 
 # Ends.
+
+
+def test_a_stop_with_connections_in_the_backlog(model: str, outcome: Outcome) -> None:
+    with (
+        serving(model, "--grace", "10") as server,
+        server.peer() as accepted,
+        ExitStack() as stack,
+    ):
+        accepted.ask(ECHO)
+        server.signal_all(signal.SIGSTOP)
+        accepted.send(frame(ECHO, 1) * 3)
+        others = [stack.enter_context(server.peer()) for _ in range(20)]
+        for peer in others:
+            peer.send(frame(ECHO, 2) * 3)
+        server.signal(signal.SIGTERM)
+        server.signal_all(signal.SIGCONT)
+        assert accepted.rest() == frame(ECHO + 128, 1) * 3
+        assert {what_became_of(peer) for peer in others} <= {frame(ECHO + 128, 2) * 3, "reset"}
+    outcome("all that was sent is answered, or reset if not accepted")
+
+
+def what_became_of(peer: Peer) -> bytes | str:
+    """Return all that a peer gets up to a clean end, or "reset"."""
+    try:
+        return peer.rest()
+    except ConnectionError:
+        return "reset"
 
 
 def test_a_stop_under_load(model: str, outcome: Outcome) -> None:
@@ -271,7 +328,7 @@ def test_the_server_itself_is_killed(
     model: str, busy: Callable[[Peer], None], outcome: Outcome
 ) -> None:
     """It runs as by hand: in the terminal's group, without --watch-stdin."""
-    server = ServerProcess(model, *workers_of(model), by_hand=True)
+    server = ServerProcess(model, *workers_of(model, POOL_SIZE), by_hand=True)
     try:
         with server.peer() as peer:
             busy(peer)
@@ -281,10 +338,6 @@ def test_the_server_itself_is_killed(
     finally:
         server.close()
     outcome("nothing is left")
-
-
-def workers_of(model: str) -> list[str]:
-    return ["--workers", str(POOL_SIZE)] if model in POOLS else []
 
 
 ONE_OF_EACH_FAMILY = {model.family: model.name for model in reversed(MODELS)}.values()

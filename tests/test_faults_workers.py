@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from bench.measure import meter
+from servers.catalog import find
 from servers.protocol import COMPUTE, ECHO, frame
-from tests.abuse import POOL_SIZE, POOLS, code_of, is_served, serving, unharmed
+from tests.abuse import POOL_SIZE, code_of, is_served, serving, unharmed
 from tests.conftest import Outcome, ServerProcess, eventually
 from tests.peer import Peer
 
@@ -53,7 +54,7 @@ def fate_of_the_others(server: ServerProcess, other: Peer, workers: set[int]) ->
         fate = "the pool's connections end"
         assert eventually(lambda: is_served(server))
         assert not workers & set(server.children())
-    if server.model not in POOLS:
+    if not find(server.model).workers:
         return fate
     assert eventually(lambda: len(server.children()) == POOL_SIZE)
     return f"{fate}, rebuilt"

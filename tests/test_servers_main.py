@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from bench.measure import meter
 from servers.catalog import MODELS, UnknownModel, find
 from servers.protocol import ECHO, ERROR, frame
 from tests.commands import servers_in_process
-from tests.conftest import DEADLINE_SECONDS, StartServer, eventually
+from tests.conftest import DEADLINE_SECONDS, StartServer, eventually, workers_of
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -61,13 +62,17 @@ def test_an_unknown_model_names_the_nearest() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_ready_line_says_where_and_who(start_server: StartServer, name: str) -> None:
-    server = start_server(name, *(["--workers", "2"] if name in POOLS else []))
+    server = start_server(name, *workers_of(name, 2))
     assert server.ready == {
         "ready": True,
         "model": name,
         "host": "127.0.0.1",
         "port": server.port,
         "pid": server.pid,
+        "implementation": sys.implementation.name,
+        "python": platform.python_version(),
+        "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
+        "jit": sys._jit.is_enabled() if hasattr(sys, "_jit") else None,
     }
     with server.peer() as peer:
         assert peer.ask(ECHO, 1, b"hi") == (ECHO + 128, 1, b"hi")

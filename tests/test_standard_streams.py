@@ -21,18 +21,22 @@ import pytest
 from servers.catalog import MODELS, find
 from servers.protocol import ECHO, frame
 from tests.abuse import code_of, is_served, rested
-from tests.conftest import DEADLINE_SECONDS, NAMES, ROOT, ServerProcess, close_all, eventually
+from tests.conftest import (
+    DEADLINE_SECONDS,
+    NAMES,
+    ROOT,
+    ServerProcess,
+    close_all,
+    eventually,
+    workers_of,
+)
 from tests.peer import Peer
 
 LARGE = 12 * 2**20
 """More than the buffers of a connection take while nobody reads."""
 PATIENCE = ("--idle-timeout", "0.3", "--write-timeout", "0.3")
 NULL = Path(os.devnull).stat()
-MANY_AT_ONCE = [model.name for model in MODELS if model.workers or model.when_full == "busy"]
-
-
-def workers_of(model: str, number: int) -> list[str]:
-    return ["--workers", str(number)] if find(model).workers else []
+MANY_AT_ONCE = [model.name for model in MODELS if model.serves != "one"]
 
 
 # Standard error.

@@ -11,8 +11,11 @@ __all__ = ["Children"]
 import os
 import signal
 import sys
+from collections import deque
 from functools import partial
+from time import monotonic
 
+from servers.life.notices import Episode
 from servers.life.parent import Lifeline
 
 # See servers/service.py: typing is not imported in a server.
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from servers.life.listener import Listener
 
 HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
+REPLACING_SECONDS = 1.0
+"""In which no more workers are replaced than there are: some may never live for long."""
 
 
 class Children:
@@ -34,8 +39,9 @@ class Children:
         self._listener = listener
         self._pids: set[int] = set()
         self._lifeline = Lifeline()
-        listener.children = self._pids.copy
-        listener.elsewhere = self._pids.__len__
+        self._failures = Episode()
+        listener.stop.children = self._pids.copy
+        listener.admission.elsewhere = self._pids.__len__
         signal.signal(signal.SIGCHLD, lambda *_: self._reap())
 
     def start(self, connection: socket, work: Callable[[], None]) -> None:
@@ -43,26 +49,33 @@ class Children:
 
         Where there can be no further process, the peer is told so.
         """
-        # A child may end, and a stop may come, before the child is known here: both must wait.
-        unmasked = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         try:
-            pid = os.fork()
-            if not pid:
-                run_and_exit(partial(self._become_child, connection, unmasked, work))
-            self._pids.add(pid)
+            self._fork(partial(self._serve_one, connection, work))
         except OSError as error:
-            self._listener.refuse(connection, f"No further process can start ({error.strerror})")
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
+            reason = f"No further process can start ({error.strerror})"
+            self._listener.admission.refuse(connection, reason)
 
-    def _become_child(
-        self, connection: socket, unmasked: set[int], work: Callable[[], None]
+    def keep_working(
+        self, workers: int, work: Callable[[], None], ready: Callable[[], None]
     ) -> None:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        self._lifeline.hold_soon()
-        self._listener.leave_to_parent(keep=connection)
-        signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
-        work()
+        """Have `workers` children do `work`, which accepts connections, until the stop.
+
+        One that dies is replaced, but no more than `workers` in REPLACING_SECONDS. OSError when
+        they cannot start at first; later, those that live go on.
+        """
+        for _ in range(workers):
+            self._fork(partial(self._accept, work))
+        ready()
+        latest = deque([-REPLACING_SECONDS] * workers, workers)  # when they were started
+        while not self._listener.stop.begun:
+            if len(self._pids) == workers or monotonic() - latest[0] < REPLACING_SECONDS:
+                signal.pause()  # until one has died, the stop has come, or the next pulse
+                continue
+            latest.append(monotonic())
+            try:
+                self._fork(partial(self._accept, work))
+            except OSError as error:
+                self._failures.say(f"cannot replace a worker for now: {error.strerror}.")
 
     def wait(self) -> None:
         """Return when all have ended."""
@@ -70,6 +83,33 @@ class Children:
         while self._pids:
             pid, _ = os.waitpid(-1, 0)
             self._pids.discard(pid)
+
+    def _fork(self, become: Callable[[set[int]], None]) -> None:
+        # A child may end, and a stop may come, before the child is known here: both must wait.
+        unmasked = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+        try:
+            pid = os.fork()
+            if not pid:
+                run_and_exit(partial(become, unmasked))
+            self._pids.add(pid)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
+
+    def _serve_one(self, connection: socket, work: Callable[[], None], unmasked: set[int]) -> None:
+        """In a child: serve a connection that its parent has accepted."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._lifeline.hold_soon()
+        self._listener.leave_to_parent(keep=connection)
+        signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
+        work()
+
+    def _accept(self, work: Callable[[], None], unmasked: set[int]) -> None:
+        """In a child: accept connections until the stop, of this child or of them all."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._lifeline.hold()
+        self._listener.share_with_parent()
+        signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
+        work()
 
     def _reap(self) -> None:
         """Reap whoever has ended: one SIGCHLD may stand for many."""

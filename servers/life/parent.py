@@ -56,7 +56,7 @@ class Lifeline:
     def hold_soon(self) -> None:
         """Do so in a moment: a child of a short connection is spared it, a twentieth of its cost.
 
-        Takes the place of the pulse of servers/life/listener.py until then.
+        Takes the place of the pulse of servers/life/stopping.py until then.
         """
 
         def hold(*_: object) -> None:

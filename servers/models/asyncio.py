@@ -8,7 +8,7 @@ import asyncio
 from functools import partial
 
 from servers.drivers.streams import converse
-from servers.life.listener import EXHAUSTED
+from servers.life.admission import EXHAUSTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ async def serve_connections(
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(report)
     # Not loop.add_signal_handler(): a busy loop would not even begin to count the grace.
-    listener.stop_on_signals(partial(loop.call_soon_threadsafe, stop.set))
+    listener.stop.on_signals(partial(loop.call_soon_threadsafe, stop.set))
     server = await asyncio.start_server(
         partial(converse, service), sock=listener, backlog=listener.backlog
     )
     ready()
     await stop.wait()
     server.close()  # before the listener is shut: the loop would report the accept() that fails
-    listener.stop()
+    listener.stop.begin()
     conversations = asyncio.all_tasks() - {asyncio.current_task()}
     await asyncio.gather(*conversations)
 

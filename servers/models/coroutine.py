@@ -27,13 +27,13 @@ def serve(listener: Listener, service: Service, ready: Callable[[], None]) -> No
 
 def accept_all(listener: Listener, service: Service, scheduler: Scheduler) -> Task:
     """Accept connections until the stop, one in a turn."""
-    while not listener.stopping:
+    while not listener.stop.begun:
         yield from acceptable(listener)
         try:
             connection, _ = listener.accept()
         except OSError as error:
-            if not listener.stopping:
-                yield from sleep(listener.pause_after(error))
+            if not listener.stop.begun:
+                yield from sleep(listener.admission.pause_after(error))
         else:
             connection.setblocking(False)
             scheduler.spawn(converse(connection, service.session(), scheduler))

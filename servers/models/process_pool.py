@@ -41,7 +41,7 @@ FULL_PAUSE_SECONDS = 0.01
 
 def serve(listener: Listener, service: Service, ready: Callable[[], None], workers: int) -> None:
     """Serve until the listener stops."""
-    listener.children = worker_pids
+    listener.stop.children = worker_pids
     lifeline = Lifeline()
     start = partial(Pool, listener, service, workers, lifeline)
     pool = start()
@@ -52,9 +52,9 @@ def serve(listener: Listener, service: Service, ready: Callable[[], None], worke
                 pool = serve_with(pool, start, connection)
             except OSError as error:  # the machine's; the next connection tries again
                 end_workers()
-                listener.refuse(connection, f"No workers can start ({error.strerror})")
+                listener.admission.refuse(connection, f"No workers can start ({error.strerror})")
             except BrokenProcessPool:
-                listener.refuse(connection, "The workers are killed as soon as they start")
+                listener.admission.refuse(connection, "Workers are killed as soon as they start")
     pool.close()
 
 
@@ -101,7 +101,7 @@ class Pool:
         If one is killed before it runs, the pool is a broken one: `serve` will say so.
         """
         self._under_way: set[Future[None]] = set()
-        listener.elsewhere = self._under_way.__len__
+        listener.admission.elsewhere = self._under_way.__len__
         self._channel, workers_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._executor = ProcessPoolExecutor(
             workers,
@@ -176,5 +176,5 @@ def serve_next() -> None:
     """Take the next connection from the channel and serve it to its end."""
     _, descriptors, _, _ = socket.recv_fds(Worker.channel, 1, 1)
     connection = socket.socket(fileno=descriptors[0])
-    Worker.listener.adopt(connection)
+    Worker.listener.admission.adopt(connection)
     converse(connection, Worker.service.session())

@@ -41,11 +41,11 @@ class Server(ThreadingTCPServer):
         try:
             super().process_request(request, client_address)
         except RuntimeError:
-            self.socket.refuse(request, "No further thread can start")
+            self.socket.admission.refuse(request, "No further thread can start")
 
     def service_actions(self) -> None:
         """Leave serve_forever() after a stop: shutdown() would need another thread."""
-        if self.socket.stopping:
+        if self.socket.stop.begun:
             raise Stopped
 
 

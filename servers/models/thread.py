@@ -25,4 +25,4 @@ def serve(listener: Listener, service: Service, ready: Callable[[], None]) -> No
         try:
             thread.start()
         except RuntimeError:
-            listener.refuse(connection, "No further thread can start")
+            listener.admission.refuse(connection, "No further thread can start")
