@@ -9,7 +9,16 @@ one or two, of which there are few, so that they are counted instead of computed
 
 from __future__ import annotations
 
-__all__ = ["CONFIDENCE", "Figures", "bounds", "left_out", "medians", "resamples"]
+__all__ = [
+    "CONFIDENCE",
+    "RESAMPLES",
+    "Figures",
+    "bounds",
+    "left_out",
+    "medians",
+    "resamples",
+    "times_drawn",
+]
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -51,13 +60,26 @@ def left_out(trials: int) -> Indices:
 def medians(ordered: Floats) -> Figures:
     """Return the medians of rows of figures, each row ascending, shape (figures, trials)."""
     trials = ordered.shape[-1]
-    middles, counts = np.unique(_middles(resamples(trials)), axis=0, return_counts=True)
+    middles, counts = _different_middles(trials)
     return Figures(
         _mean_at(ordered, _middles(np.arange(trials)[None]))[:, 0],
         _mean_at(ordered, middles),
         counts,
         _mean_at(ordered, _middles(left_out(trials))),
     )
+
+
+@lru_cache(maxsize=64)
+def _different_middles(trials: int) -> tuple[Indices, npt.NDArray[np.int64]]:
+    """Return what resamples have in their middle, each once, and how often it was drawn."""
+    return np.unique(_middles(resamples(trials)), axis=0, return_counts=True)
+
+
+@lru_cache(maxsize=64)
+def times_drawn(trials: int) -> Floats:
+    """Return how often each resample has each trial, shape (RESAMPLES, trials)."""
+    drawn = resamples(trials)
+    return np.stack([(drawn == trial).sum(axis=-1) for trial in range(trials)], axis=-1) + 0.0
 
 
 def _middles(rows: Indices) -> Indices:

@@ -33,6 +33,9 @@ class Run(Record):
     profile: str
     seed: int  # of the order of trials
     models: list[str]
+    # The family of every model that the catalogue had, in its order: a model looks the same in a
+    # run of a few and in a run of all.
+    families: dict[str, str] = field(default_factory=dict)
     scenarios: list[str]
     blocks: int
     window_seconds: float

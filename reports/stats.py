@@ -18,6 +18,7 @@ __all__ = [
     "Ranks",
     "coverage",
     "median_interval",
+    "median_intervals",
     "percentile_interval",
     "range_coverage",
     "ranks_of",
@@ -33,7 +34,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from reports.bootstrap import CONFIDENCE, Figures, bounds, left_out, medians, resamples
+from reports.bootstrap import CONFIDENCE, RESAMPLES, Figures, bounds, medians, times_drawn
 from reports.histogram import rank
 
 BOOTSTRAP_FROM = 8
@@ -112,26 +113,30 @@ def _is_resampled(plain: Interval) -> bool:
 
 
 def percentile_interval(
-    percentile: float, counts: Sequence[npt.NDArray[np.int64]], values: npt.NDArray[np.float64]
+    percentile: float,
+    counts: Sequence[npt.NDArray[np.int64]] | npt.NDArray[np.int64],
+    values: npt.NDArray[np.float64],
 ) -> Interval:
     """Return a percentile of merged histograms with its interval over the trials.
 
     `counts` is one array of slots for each trial, none empty, and `values` what a slot counts as.
+    Slots that no trial uses may be left out of both; it is then much faster.
     """
-    table, trials = np.stack(counts), len(counts)
+    table, trials = np.asarray(counts), len(counts)
     by_trial = _slots_at(percentile, table)
     # Merged trials have their percentile between the least and the greatest of them, so a resample
     # only has to be counted there.
     low, high = int(by_trial.min()), int(by_trial.max())
     # Counts stay far below 2**53, up to which floats are exact, and their products are fast.
-    totals, below = table.sum(axis=1).astype(float), table[:, :low].sum(axis=1).astype(float)
-    between = np.cumsum(table[:, low : high + 1], axis=1).astype(float)
+    totals, below = table.sum(axis=1) + 0.0, table[:, :low].sum(axis=1) + 0.0
+    up_to = below[:, None] + np.cumsum(table[:, low : high + 1], axis=1)
 
     def of(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the percentile of trials merged as often as each row says."""
         wanted = np.maximum(1, np.floor(percentile * (weights @ totals) / 100 + 0.5))
-        reached = (weights @ below)[:, None] + weights @ between >= wanted[:, None]
-        found: npt.NDArray[np.float64] = values[low + np.argmax(reached, axis=-1)]
+        found: npt.NDArray[np.float64] = values[
+            low + np.argmax(weights @ up_to >= wanted[:, None], axis=-1)
+        ]
         return found
 
     merged = of(np.ones((1, trials)))
@@ -140,22 +145,14 @@ def percentile_interval(
     )
     if not _is_resampled(plain):
         return plain
-    resampled = of(_times(resamples(trials), trials))
     figures = Figures(
         merged,
-        resampled[None],
-        np.ones(len(resampled), np.int64),
-        of(_times(left_out(trials), trials))[None],
+        of(times_drawn(trials))[None],
+        np.ones(RESAMPLES, np.int64),
+        of(1 - np.eye(trials))[None],
     )
     lows, highs = bounds(figures)
     return Interval(plain.value, float(lows[0]), float(highs[0]), CONFIDENCE, trials)
-
-
-def _times(rows: npt.NDArray[np.intp], trials: int) -> npt.NDArray[np.float64]:
-    """Return how often each row has each trial."""
-    return np.stack([(rows == trial).sum(axis=-1) for trial in range(trials)], axis=-1).astype(
-        float
-    )
 
 
 def _slots_at(percentile: float, table: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:

@@ -18,6 +18,7 @@ from matplotlib import rc_context
 from rich.console import Console
 
 from bench.__main__ import main
+from reports.cells.families import CLASSIC
 from reports.charts.style import RC, render
 from reports.histogram import Histogram
 from reports.key import CellKey
@@ -415,7 +416,7 @@ def test_what_rounds_to_nothing_has_no_sign(share: float, words: str) -> None:
 )
 def test_the_chart_draws(values: list[float], new_machine_at: list[int], words: list[str]) -> None:
     with rc_context(RC):
-        images = render(history_chart([trend_of(values, new_machine_at)]), "history")
+        images = render(history_chart([trend_of(values, new_machine_at)], CLASSIC), "history")
     assert images["png"].startswith(b"\x89PNG")
     text = " ".join(re.findall(r"<text[^>]*>(.*?)</text>", images["svg"].decode(), re.DOTALL))
     for each in (f"echo: {ECHO}", *words):
@@ -424,7 +425,7 @@ def test_the_chart_draws(values: list[float], new_machine_at: list[int], words: 
 
 def test_the_chart_has_a_line_for_a_new_machine_and_for_a_change() -> None:
     def lines_at(trend: Trend) -> list[float]:
-        (axes,) = history_chart([trend]).axes
+        (axes,) = history_chart([trend], CLASSIC).axes
         drawn = [np.asarray(line.get_xdata(), float) for line in axes.lines]
         return [float(at[0]) for at in drawn if len(at) == 2 and at[0] == at[1]]
 
@@ -434,7 +435,7 @@ def test_the_chart_has_a_line_for_a_new_machine_and_for_a_change() -> None:
 
 def test_the_charts_ticks_are_whole_runs() -> None:
     for count in (1, 2, 3):
-        (axes,) = history_chart([trend_of([14.0] * count)]).axes
+        (axes,) = history_chart([trend_of([14.0] * count)], CLASSIC).axes
         assert all(float(tick).is_integer() for tick in axes.get_xticks())
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from reports.cells.frames import summary_frame, trials_frame
+from reports.cells.report import report_of
 from reports.cells.workload import Cell, Workload, workloads_of
 from reports.histogram import Histogram
 from reports.metrics import BANDWIDTH, CPU, CPU_PER_MIB, METRICS, THROUGHPUT
@@ -31,6 +33,10 @@ def hand_made(model: str = "thread", block: int = 0, *, requests: int = 1000) ->
         pss_loaded_bytes=12 * 2**20,
         generator_cpu_seconds=0.2,
     )
+
+
+def frame_of(*samples: Sample) -> pd.DataFrame:
+    return summary_frame(report_of(make_run(), samples))
 
 
 def only_cell(*samples: Sample) -> Cell:
@@ -95,7 +101,7 @@ def test_a_percentile_among_unanswered_requests_is_a_lower_bound() -> None:
     cell = only_cell(changed(hand_made(), unanswered=ages))
     assert not cell.figures["latency_p50_us"].at_least
     assert cell.figures["latency_p99_us"].at_least
-    row = summary_frame([only_workload(changed(hand_made(), unanswered=ages))]).iloc[0]
+    row = frame_of(changed(hand_made(), unanswered=ages)).iloc[0]
     assert row["latency_p99_us_at_least"]
     assert not row["latency_p50_us_at_least"]
 
@@ -162,7 +168,7 @@ def test_the_ranking_is_by_throughput_with_unranked_cells_last() -> None:
 
 
 def test_the_summary_has_a_row_per_cell_and_units_in_the_names() -> None:
-    frame = summary_frame([only_workload(hand_made(), with_resets(hand_made("asyncio"), 2))])
+    frame = frame_of(hand_made(), with_resets(hand_made("asyncio"), 2))
     assert frame["model"].tolist() == ["thread", "asyncio"]
     assert frame["errors_reset"].tolist() == [0, 2]
     assert frame["notes"].tolist() == ["", "2 reset"]
@@ -229,7 +235,7 @@ def test_levels_stand_in_the_order_of_their_numbers() -> None:
 
 
 def test_the_summary_of_a_run_without_trials_has_the_header_of_any_other() -> None:
-    empty, full = summary_frame([]), summary_frame([only_workload(hand_made())])
+    empty, full = frame_of(), frame_of(hand_made())
     assert not len(empty)
     assert set(empty) == {name for name in full if not str(name).startswith("errors_")}
 
@@ -275,7 +281,7 @@ def test_a_model_under_two_interpreters_makes_two_cells_of_one_workload() -> Non
     assert [cell.subject for cell in workload.cells] == ["thread", "thread on 3.13t"]
     assert [len(cell.trials) for cell in workload.cells] == [6, 6]
     assert list(workload.ranks(THROUGHPUT)) == ["thread on 3.13t", "thread"]
-    assert list(summary_frame([workload])["model"]) == ["thread", "thread on 3.13t"]
+    assert list(frame_of(*samples)["model"]) == ["thread", "thread on 3.13t"]
 
 
 def test_what_a_server_may_use_follows_from_its_own_interpreter_not_from_the_conductors() -> None:

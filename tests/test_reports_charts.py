@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -11,13 +12,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import rgb_to_hsv, to_rgb
 
+from reports.cells.families import choose
 from reports.cells.ladders import knee_of
+from reports.cells.report import report_of
 from reports.cells.workload import Cell, workloads_of
 from reports.charts.gallery import Chart, charts_of, slug
 from reports.charts.percentiles import curve_of
-from reports.charts.style import MODELS as STYLES
-from reports.charts.style import facts, spread_apart, style_of
+from reports.charts.style import HUES, OTHER_HUE, facts, looks_of, spread_apart
 from reports.charts.timeline import track_of
 from reports.histogram import Histogram
 from reports.record import Sample
@@ -32,13 +35,15 @@ from tests.runs import (
     starved,
     studies_run,
 )
+from tests.thirty import CATALOGUE, thirty_curve, thirty_run
 
+THIRTY = thirty_run(1)[0]
 SHOWN = ("echo", "churn", "bulk")
 
 
 def drawn(*samples: Sample) -> dict[str, Chart]:
     run = make_run()
-    return {chart.name: chart for chart in charts_of(run, workloads_of(run, samples))}
+    return {chart.name: chart for chart in charts_of(report_of(run, samples))}
 
 
 def words(chart: Chart) -> str:
@@ -134,15 +139,85 @@ def test_one_starved_trial_of_one_model_can_be_drawn() -> None:
     assert len(drawn(starved(make_sample()))) == 4
 
 
-def test_no_two_models_look_alike() -> None:
-    assert set(STYLES) == set(MODELS)
-    assert len({style.colour for style in STYLES.values()}) == len(STYLES)
-    assert len({style.marker for style in STYLES.values()}) == len(STYLES)
+def hue_of(colour: str) -> float:
+    return float(rgb_to_hsv(to_rgb(colour))[0])
 
 
-def test_an_unknown_model_always_looks_the_same() -> None:
-    assert style_of("gevent") == style_of("gevent")
-    assert style_of("gevent").colour not in {style.colour for style in STYLES.values()}
+def test_no_two_of_thirty_models_look_alike_in_colour_or_in_greyscale() -> None:
+    looks = [looks_of(THIRTY).of(model) for model in CATALOGUE]
+    assert len(set(looks)) == 30
+    assert len({(look.marker, str(look.line)) for look in looks}) == 30
+
+
+def test_a_family_is_one_hue_and_families_differ_in_it() -> None:
+    looks, hues = looks_of(THIRTY), defaultdict(list)
+    for model, (family, _) in CATALOGUE.items():
+        hues[family].append(hue_of(looks.of(model).colour))
+    for of_family in hues.values():
+        assert max(of_family) - min(of_family) < 0.01
+    coloured = sorted(hue[0] for family, hue in hues.items() if family != "sequential")
+    assert all(after - before > 0.02 for before, after in pairwise(coloured))
+
+
+def test_members_of_a_family_have_tints_of_their_own_as_far_as_these_go() -> None:
+    looks = looks_of(THIRTY)
+    threads = [model for model, (family, _) in CATALOGUE.items() if family == "threads"]
+    assert len({looks.of(model).colour for model in threads}) == len(threads) == 4
+
+
+def test_a_model_looks_the_same_in_a_run_of_a_few_as_in_a_run_of_all() -> None:
+    few = replace(THIRTY, models=["gevent", "asyncio"])
+    assert looks_of(few).of("gevent") == looks_of(THIRTY).of("gevent")
+
+
+def test_a_run_that_does_not_say_families_has_those_of_the_eight_classics() -> None:
+    looks = looks_of(replace(make_run(), models=["thread", "nobody-knows"]))
+    assert looks.of("thread").colour == HUES["threads"]
+    assert looks.of("nobody-knows").colour == OTHER_HUE
+
+
+def test_up_to_twelve_models_a_chart_shows_all_and_then_the_best_of_each_family() -> None:
+    families = {model: family for model, (family, _) in CATALOGUE.items()}
+    best_first = sorted(families, key=lambda model: -CATALOGUE[model][1].speed)
+    ranking = {model: families[model] for model in best_first}
+    twelve = dict(list(ranking.items())[:12])
+    assert choose(twelve) == (tuple(twelve), {})
+    chosen = choose(ranking)
+    assert chosen.subjects == (
+        "uvloop-protocol", "coroutine", "prefork-uvloop", "serial", "prefork-reuseport",
+        "prethread", "gevent", "subinterpreters",
+    )  # fmt: skip
+    rest = [model for members in chosen.left_out.values() for model in members]
+    assert sorted([*chosen.subjects, *rest]) == sorted(CATALOGUE)
+    assert "threads: thread, thread-pool, socketserver;" in chosen.sentence
+
+
+@pytest.fixture(scope="module")
+def thirty() -> Mapping[str, Chart]:
+    charts = charts_of(report_of(*thirty_run(1, ("churn",))))
+    return {chart.name.rpartition("-")[2]: chart for chart in charts}
+
+
+@pytest.mark.parametrize("kind", ["overview", "percentiles", "timeline", "fairness"])
+def test_a_chart_of_thirty_models_names_those_that_it_leaves_to_the_table(
+    thirty: Mapping[str, Chart], kind: str
+) -> None:
+    texts = re.findall(r"<text[^>]*>(.*?)</text>", thirty[kind].images["svg"].decode(), re.DOTALL)
+    shown = {model for model in CATALOGUE if any(text.strip() == model for text in texts)}
+    note = re.search(
+        r"The best of each family\. In the table, but not here: (.*?)\.", " ".join(texts)
+    )
+    assert note
+    named = [name for family in note[1].split("; ") for name in family.split(": ")[1].split(", ")]
+    assert len(shown) == 8
+    assert sorted([*shown, *named]) == sorted(CATALOGUE)
+
+
+def test_on_a_ladder_the_best_of_each_family_at_its_last_rung_is_drawn() -> None:
+    (chart,) = charts_of(report_of(*thirty_curve()))
+    text = words(chart)
+    assert "The best of each family." in text
+    assert text.count("gevent") == 4  # in each panel
 
 
 @given(st.lists(st.floats(-0.2, 1.2), max_size=12).map(sorted))
@@ -190,7 +265,7 @@ def test_the_time_axis_shows_the_median_trial_and_a_short_last_interval() -> Non
 @pytest.fixture(scope="module")
 def studies() -> Mapping[str, Chart]:
     run, samples = studies_run(1)
-    return {chart.name: chart for chart in charts_of(run, workloads_of(run, samples))}
+    return {chart.name: chart for chart in charts_of(report_of(run, samples))}
 
 
 def test_a_ladder_has_one_chart_in_place_of_three_for_each_of_its_rungs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -12,11 +13,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
+from bench.verbs.common import app
+from bench.verbs.runs import report as _report  # noqa: F401  # a verb is known once imported
+from reports.cells.answers import ASKED
+from reports.cells.report import read_report
+from reports.cells.workload import Workload
 from reports.histogram import Histogram
+from reports.metrics import Metric
 from reports.page.html import experiments_of, machine_facts
 from reports.page.publish import publish
+from reports.page.text import Summary
 from reports.record import Run, Sample
+from reports.stats import Ranks
 from reports.store import FILE, RunFolder, Store, StoreError
 from tests.runs import changed, failed, make_run, make_sample, standard_run, studies_run
 
@@ -39,13 +49,17 @@ def stored(at: Path, run: Run, samples: Sequence[Sample]) -> RunFolder:
     return folder
 
 
+def published(folder: RunFolder, on_step: Callable[[str], None] = lambda _step: None) -> list[Path]:
+    return publish(folder, read_report(folder), on_step)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     folder = stored(
         tmp_path_factory.mktemp("published"), *standard_run(2, ("echo", "churn", "bulk"))
     )
     (folder.path / "experiments.json").write_text(json.dumps(EXPERIMENTS))
-    publish(folder)
+    published(folder)
     return folder
 
 
@@ -127,7 +141,7 @@ def test_the_summary_file_reads_back_with_a_row_per_cell(folder: RunFolder) -> N
 def test_text_from_a_server_cannot_become_markup(tmp_path: Path) -> None:
     run = make_run(["thread"], ["echo"])
     folder = stored(tmp_path, run, [failed(make_sample(), "<script>alert(1)</script>")])
-    publish(folder)
+    published(folder)
     page = (folder.path / "report.html").read_text(encoding="utf-8")
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
@@ -137,10 +151,10 @@ def test_publishing_again_writes_the_same_and_removes_what_no_longer_belongs(
     tmp_path: Path,
 ) -> None:
     folder = stored(tmp_path, make_run(), [make_sample()])
-    first = {path: path.read_bytes() for path in publish(folder)}
+    first = {path: path.read_bytes() for path in published(folder)}
     stale = folder.path / "charts" / "gone-overview.png"
     stale.write_bytes(b"")
-    second = {path: path.read_bytes() for path in publish(folder)}
+    second = {path: path.read_bytes() for path in published(folder)}
     assert first == second
     assert not stale.exists()
 
@@ -149,13 +163,13 @@ def test_a_run_cut_short_is_published_with_a_warning(tmp_path: Path) -> None:
     folder = stored(tmp_path, make_run(), [make_sample()])
     with (folder.path / FILE).open("a") as file:
         file.write('{"type": "sam')
-    publish(folder)
+    published(folder)
     assert "ends in half a line" in (folder.path / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_run_without_trials_is_published_and_says_so(tmp_path: Path) -> None:
     steps: list[str] = []
-    paths = publish(stored(tmp_path, make_run(), []), steps.append)
+    paths = published(stored(tmp_path, make_run(), []), steps.append)
     assert [path.name for path in paths] == ["summary.csv", "report.html"]
     assert "No trial of this run was finished" in paths[-1].read_text(encoding="utf-8")
     assert steps == ["wrote summary.csv", "wrote report.html"]
@@ -165,7 +179,7 @@ def test_a_broken_histogram_is_a_sentence(tmp_path: Path) -> None:
     sample = changed(make_sample(), answered=Histogram.encoded("broken"))
     folder = stored(tmp_path, make_run(), [sample])
     with pytest.raises(StoreError, match="histogram that cannot be read"):
-        publish(folder)
+        published(folder)
 
 
 def test_no_link_in_the_folder_of_a_foreign_run_is_followed(tmp_path: Path) -> None:
@@ -177,7 +191,7 @@ def test_no_link_in_the_folder_of_a_foreign_run_is_followed(tmp_path: Path) -> N
     (folder.path / "charts").symlink_to(victim)
     for name in ("report.html", "summary.csv"):
         (folder.path / name).symlink_to(victim / "file")
-    publish(folder)
+    published(folder)
     assert {path.name: path.read_text() for path in victim.iterdir()} == {
         "mine.png": "dear",
         "file": "dear",
@@ -188,13 +202,13 @@ def test_no_link_in_the_folder_of_a_foreign_run_is_followed(tmp_path: Path) -> N
 
 def test_a_link_among_the_charts_is_replaced_and_not_followed(tmp_path: Path) -> None:
     folder = stored(tmp_path, make_run(["thread"], ["echo"]), [make_sample()])
-    chart = next(path for path in publish(folder) if path.suffix == ".png")
+    chart = next(path for path in published(folder) if path.suffix == ".png")
     victim = tmp_path / "victim"
     victim.write_text("dear")
     chart.unlink()
     chart.symlink_to(victim)
     (folder.path / "charts" / "old.png").symlink_to(victim)
-    publish(folder)
+    published(folder)
     assert victim.read_text() == "dear"
     assert chart.read_bytes().startswith(b"\x89PNG")
     assert not (folder.path / "charts" / "old.png").is_symlink()
@@ -207,21 +221,21 @@ def test_experiments_that_are_no_regular_file_are_a_sentence(
     folder = stored(tmp_path, make_run(["thread"], ["echo"]), [make_sample()])
     make(folder.path / "experiments.json")
     with pytest.raises(StoreError, match=r"experiments\.json"):
-        publish(folder)
+        published(folder)
 
 
 def test_experiments_of_another_kind_are_a_sentence(tmp_path: Path) -> None:
     folder = stored(tmp_path, make_run(), [])
     (folder.path / "experiments.json").write_text('{"benchmarks": [1]}')
     with pytest.raises(StoreError, match="not the JSON of pytest-benchmark"):
-        publish(folder)
+        published(folder)
 
 
 def test_a_disk_that_refuses_is_a_sentence(tmp_path: Path) -> None:
     folder = stored(tmp_path, make_run(), [])
     (folder.path / "report.html").mkdir()
     with pytest.raises(StoreError, match=r"cannot write the report into .*: Is a directory"):
-        publish(folder)
+        published(folder)
 
 
 def test_experiments_are_read_with_their_unit() -> None:
@@ -242,7 +256,7 @@ def test_facts_of_the_machine_are_in_words_and_unknown_ones_are_kept() -> None:
 @pytest.fixture(scope="module")
 def studies_page(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = stored(tmp_path_factory.mktemp("studies"), *studies_run(1))
-    return publish(folder)[-1].read_text(encoding="utf-8")
+    return published(folder)[-1].read_text(encoding="utf-8")
 
 
 def test_the_page_of_studies_gives_knees_stops_and_what_waking_up_costs(studies_page: str) -> None:
@@ -265,13 +279,46 @@ def test_a_need_without_a_scenario_in_the_run_says_so(page: str) -> None:
 
 
 def test_a_run_without_trials_has_a_summary_file_with_a_header(tmp_path: Path) -> None:
-    summary, _ = publish(stored(tmp_path, make_run(), []))
+    summary, _ = published(stored(tmp_path, make_run(), []))
     assert "throughput_per_s" in pd.read_csv(summary).columns
 
 
 def test_one_connection_has_what_waking_up_costs_beside_it(tmp_path: Path) -> None:
     run = replace(make_run(), wake_up_ns={"split": 98_000.0})
     sample = changed(make_sample(), connections=1, level="1 connection, 1 KiB")
-    publish(folder := stored(tmp_path, run, [sample]))
+    published(folder := stored(tmp_path, run, [sample]))
     page = (folder.path / "report.html").read_text(encoding="utf-8")
     assert "a server that does nothing takes 98.0 us" in page
+
+
+def test_ranks_are_computed_once_for_all_renderers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[tuple[str, str], str]] = []
+    ranks = Workload.ranks
+
+    def counted(workload: Workload, metric: Metric) -> dict[str, Ranks]:
+        asked.append((workload.name, metric.name))
+        return ranks(workload, metric)
+
+    monkeypatch.setattr(Workload, "ranks", counted)
+    report = read_report(folder := stored(tmp_path, *standard_run(1, ("echo", "churn"))))
+    publish(folder, report)
+    Console(file=io.StringIO()).print(Summary(report))
+    assert len(asked) == len(set(asked)) == 2 * len(ASKED)
+
+
+def test_a_runs_file_is_read_once_for_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[Path] = []
+    read = RunFolder.read
+
+    def counted(folder: RunFolder) -> tuple[Run, list[Sample]]:
+        reads.append(folder.path)
+        return read(folder)
+
+    monkeypatch.setattr(RunFolder, "read", counted)
+    folder = stored(tmp_path, make_run(), [make_sample()])
+    app(["report", "--results", str(tmp_path / "runs")], standalone_mode=False)
+    assert reads == [folder.path]

@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from reports import units
-from reports.page.text import summary_table
+from reports.cells.report import report_of
+from reports.page.text import Summary
 from tests.runs import make_run, standard_run, studies_run
+from tests.thirty import CATALOGUE, thirty_run
 
 
 def printed(width: int, *, empty: bool = False, color: bool = False, blocks: int = 2) -> str:
     file = io.StringIO()
     run, samples = (make_run(), ()) if empty else standard_run(blocks, ("echo", "churn", "bulk"))
     console = Console(file=file, width=width, force_terminal=color)
-    console.print(summary_table(run, samples))
+    console.print(Summary(report_of(run, samples)))
     return file.getvalue()
 
 
@@ -29,6 +31,19 @@ def test_the_summary_fits_its_terminal_and_cuts_no_figure(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
     for model in ("socketserver", "process-pool", "thread-pool"):
         assert model in text
+
+
+def test_thirty_models_fit_80_columns_with_every_figure_and_what_went_wrong() -> None:
+    file = io.StringIO()
+    report = report_of(*thirty_run(2, ("echo", "bulk")))
+    Console(file=file, width=80).print(Summary(report))
+    text = file.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    for model in CATALOGUE:
+        assert len(re.findall(rf"^.{{7}}{re.escape(model)} ", text, re.MULTILINE)) == 2
+    assert "\nserial: 1 of 64 served\n" in text
+    assert "\ntrio: failed: the server gave no ready line within 10 s\n" in text
 
 
 def test_a_wide_terminal_shows_intervals_and_what_limited_a_cell() -> None:
@@ -62,7 +77,7 @@ def test_a_run_without_trials_is_said_in_a_sentence() -> None:
 
 def test_of_a_curve_only_the_knees_are_listed() -> None:
     file = io.StringIO()
-    Console(file=file, width=80).print(summary_table(*studies_run(1)))
+    Console(file=file, width=80).print(Summary(report_of(*studies_run(1))))
     text = file.getvalue()
     assert "curve  64 connections, 1 KiB: the knee" in text
     assert re.search(r"asyncio +25,500 +", text)  # 85% of its own capacity

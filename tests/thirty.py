@@ -7,13 +7,14 @@ stores one below DIR, for `python -m bench report --results DIR`.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from reports.record import Run, Sample
-from reports.store import RunFolder, Store
+from reports.store import FILE, RunFolder, Store
 from tests.runs import SCENARIOS, Traits, at_rate, failed, make_run, make_sample, starved
 
 CATALOGUE: dict[str, tuple[str, Traits]] = {
@@ -71,13 +72,18 @@ def thirty_run(
     blocks: int = 10, scenarios: Sequence[str] = tuple(SCENARIOS)
 ) -> tuple[Run, Iterator[Sample]]:
     """Return a run of thirty models: `serial` starves, one model fails now and then, one always."""
-    run = make_run(models=tuple(CATALOGUE), scenarios=scenarios, blocks=blocks)
-    return run, (
+    return _run(scenarios, blocks), (
         _troubled(make_sample(scenario, model, block, traits=traits_of(model, scenario)))
         for block in range(blocks)
         for scenario in scenarios
         for model in CATALOGUE
     )
+
+
+def _run(scenarios: Sequence[str], blocks: int) -> Run:
+    families = {model: family for model, (family, _) in CATALOGUE.items()}
+    run = make_run(models=tuple(CATALOGUE), scenarios=scenarios, blocks=blocks)
+    return replace(run, families=families)
 
 
 def _troubled(sample: Sample) -> Sample:
@@ -93,8 +99,7 @@ def _troubled(sample: Sample) -> Sample:
 
 def thirty_curve(blocks: int = 1) -> tuple[Run, Iterator[Sample]]:
     """Return a run in which thirty models are driven at shares of their capacities."""
-    run = make_run(models=tuple(CATALOGUE), scenarios=("curve",), blocks=blocks)
-    return run, (
+    return _run(("curve",), blocks), (
         at_rate(
             make_sample("echo", model, block, traits=traits_of(model, "echo")),
             share * 60_000 * traits.speed,
@@ -109,10 +114,10 @@ def thirty_curve(blocks: int = 1) -> tuple[Run, Iterator[Sample]]:
 
 
 def store(root: Path, run: Run, samples: Iterator[Sample]) -> RunFolder:
-    """Store a run below `root` and return its folder."""
+    """Store a run below `root`, not waiting for the disk after each trial; return its folder."""
     folder = Store(root).create(run)
-    for sample in samples:
-        folder.append(sample)
+    with (folder.path / FILE).open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(sample.to_json()) + "\n" for sample in samples)
     return folder
 
 

@@ -110,6 +110,7 @@ def _draw(found: list[Trend], folder: Path) -> list[Path]:
     """Draw a chart of each load, as PNG and SVG; return where."""
     from matplotlib import rc_context
 
+    from reports.cells.families import CLASSIC
     from reports.charts.gallery import slug
     from reports.charts.style import RC, render
     from reports.trend.chart import history_chart
@@ -119,7 +120,7 @@ def _draw(found: list[Trend], folder: Path) -> list[Path]:
     for (scenario, level), group in groupby(loads, lambda trend: (trend.scenario, trend.level)):
         name = slug("history", scenario, level)
         with rc_context(RC):
-            images = render(history_chart(list(group)), name)
+            images = render(history_chart(list(group), CLASSIC), name)
         for kind, image in images.items():
             paths.append(folder / f"{name}.{kind}")
             with disk_errors(f"write {paths[-1]}"):

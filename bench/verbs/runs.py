@@ -119,20 +119,24 @@ def run(
 
 def _publish(folder: RunFolder, console: Console) -> None:
     """Write the report of a run, and say what is in it and where it is."""
+    from reports.cells.report import read_report
     from reports.page.publish import publish
-    from reports.page.text import summary_table
+    from reports.page.text import Summary
 
-    record, samples = folder.read()
+    with console.status("reading the run"):
+        report = read_report(folder)
     for warning in folder.warnings:
         console.print(f"threadmill: {warning}", style="yellow", markup=False)
-    if not samples:
+    if not report.workloads:
         console.print("no trial was finished, so there is nothing to report")
         return
     with console.status("writing the report") as status:
-        publish(folder, on_step=lambda words: status.update(Text(words)))
-    console.print(summary_table(record, samples))
-    if failed := sum(bool(sample.failure) for sample in samples):
-        console.print(f"{failed} of {len(samples)} trials failed; the report says why", style="red")
+        publish(folder, report, on_step=lambda words: status.update(Text(words)))
+    console.print(Summary(report))
+    if report.failed:
+        console.print(
+            f"{report.failed} of {report.trials} trials failed; the report says why", style="red"
+        )
     console.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
 
 

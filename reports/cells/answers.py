@@ -7,9 +7,18 @@ Recommendations are drawn from the run's own figures; a need that it has no scen
 
 from __future__ import annotations
 
-__all__ = ["recommendations", "standing_of"]
+__all__ = [
+    "ASKED",
+    "NEEDS",
+    "Answers",
+    "Lead",
+    "RankTable",
+    "Recommendation",
+    "answers_of",
+    "asked_of",
+]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +27,7 @@ from reports.load import Load
 from reports.metrics import (
     CPU,
     CPU_PER_MIB,
+    P50,
     P99,
     PSS_LOADED,
     PSS_PER_CONNECTION,
@@ -33,15 +43,15 @@ BIG_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Lead:
     """Who is first in a workload by one figure, and how far ahead."""
 
     workload: Workload
     metric: Metric
-    ranks: dict[str, Ranks]
+    ranks: Mapping[str, Ranks]
     leaders: tuple[Cell, ...]  # those who share the first rank, best median first
     runner_up: Cell | None  # the best of those surely beaten
-    lead: Interval | None  # how many times as good as the runner-up, above 1
+    ratio: Interval | None  # how many times as good as the runner-up, above 1
     told: bool  # whether there were trials enough to claim any difference
 
     @property
@@ -61,9 +71,9 @@ class Standing:
         """By how much, in words, or why nothing is said about it."""
         if not self.told:
             return "too few trials to tell"
-        if not (self.lead and self.runner_up):
+        if not (self.ratio and self.runner_up):
             return "not told apart" if len(self.leaders) > 1 else ""
-        times, low, high = (number(bound) for bound in self.lead[:3])
+        times, low, high = (number(bound) for bound in self.ratio[:3])
         if self.metric.more_is_better:
             return f"{times} times {self.runner_up.subject} ({low} {DASH} {high})"
         return f"{self.runner_up.subject} has {times} times that ({low} {DASH} {high})"
@@ -79,21 +89,19 @@ class Standing:
         return ", ".join(costs)
 
 
-def standing_of(workload: Workload, metric: Metric) -> Standing | None:
+def lead_of(workload: Workload, metric: Metric, ranks: Mapping[str, Ranks]) -> Lead | None:
     """Return who is first by a figure; None when no model that may be ranked has it."""
-    metric = workload.suited(metric)
-    ranks = workload.ranks(metric)
     if not ranks:
         return None
     cells = {cell.subject: cell for cell in workload.cells}
     leaders = tuple(cells[subject] for subject, rank in ranks.items() if rank.first == 1)
     runner_up = next((cells[subject] for subject, rank in ranks.items() if rank.first > 1), None)
-    lead = None
+    ratio = None
     if runner_up:
         pair = leaders[0].by_block(metric), runner_up.by_block(metric)
-        lead = ratio_interval(*(pair if metric.more_is_better else reversed(pair)))
+        ratio = ratio_interval(*(pair if metric.more_is_better else reversed(pair)))
     told = range_coverage(len(leaders[0].by_block(metric))) >= LEAST_COVERAGE
-    return Standing(workload, metric, ranks, leaders, runner_up, lead, told)
+    return Lead(workload, metric, ranks, leaders, runner_up, ratio, told)
 
 
 class Need(NamedTuple):
@@ -126,24 +134,60 @@ NEEDS: Sequence[Need] = (
 
 
 class Recommendation(NamedTuple):
-    """A need, and what this run says to it; without a standing it says nothing."""
+    """A need, and what this run says to it; without a lead it says nothing."""
 
     need: Need
-    standings: tuple[Standing, ...]  # one for each scenario that shows it
+    leads: tuple[Lead, ...]  # one for each scenario that shows it
 
 
-def recommendations(workloads: Sequence[Workload]) -> list[Recommendation]:
-    """Return an answer to every need, the most demanding level of each scenario that shows it."""
-    return [Recommendation(need, tuple(_standings(need, workloads))) for need in NEEDS]
+ASKED = (THROUGHPUT, P50, P99, CPU, PSS_LOADED)
+"""By which figures models are compared under every load, beside its own headline."""
+
+RankTable = Mapping[tuple[tuple[str, str], str], Mapping[str, Ranks]]
+"""Ranks of models, by the name of the workload and of the figure."""
 
 
-def _standings(need: Need, workloads: Sequence[Workload]) -> list[Standing]:
-    by_scenario: dict[str, Standing] = {}
+def asked_of(workload: Workload) -> list[Metric]:
+    """Return the figures by which anybody asks who is first in a workload."""
+    if not workload.comparable:  # a rate that every model has of its own is no common ground
+        return [workload.headline]
+    needs = (need.metric for need in NEEDS if need.shown_by(workload.load))
+    return list(dict.fromkeys(map(workload.suited, (workload.headline, *ASKED, *needs))))
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Who is first at what, in each workload that compares, and for each need."""
+
+    leads: Mapping[tuple[tuple[str, str], str], Lead]  # by workload and figure, as a RankTable
+    recommendations: tuple[Recommendation, ...]  # one for every need
+
+    def lead(self, workload: Workload, metric: Metric) -> Lead | None:
+        """Return who is first by a figure of `asked_of`; None when no model may be ranked by it."""
+        return self.leads.get((workload.name, workload.suited(metric).name))
+
+
+def answers_of(workloads: Sequence[Workload], ranks: RankTable) -> Answers:
+    """Return the answers that ranks give; they hold every figure of `asked_of`."""
+    leads = {
+        (workload.name, metric.name): lead
+        for workload in workloads
+        if workload.comparable
+        for metric in asked_of(workload)
+        if (lead := lead_of(workload, metric, ranks[workload.name, metric.name]))
+    }
+    return Answers(leads, tuple(_recommendation(need, workloads, leads) for need in NEEDS))
+
+
+def _recommendation(
+    need: Need, workloads: Sequence[Workload], leads: Mapping[tuple[tuple[str, str], str], Lead]
+) -> Recommendation:
+    """Return the answer to a need: the most demanding level of each scenario that shows it."""
+    by_scenario: dict[str, Lead] = {}
     for workload in workloads:
-        # A rate that every model has of its own is no common ground.
-        if need.shown_by(workload.load) and workload.comparable:
-            standing = standing_of(workload, need.metric)
+        if need.shown_by(workload.load):
+            lead = leads.get((workload.name, workload.suited(need.metric).name))
             # Workloads stand in the order of their demands; the last that anybody meets counts.
-            if standing:
-                by_scenario[workload.scenario] = standing
-    return list(by_scenario.values())
+            if lead:
+                by_scenario[workload.scenario] = lead
+    return Recommendation(need, tuple(by_scenario.values()))

@@ -5,11 +5,12 @@ from __future__ import annotations
 __all__ = ["summary_frame"]
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import pandas as pd
 
-from reports.cells.workload import Cell, Workload
+from reports.cells.report import Report
+from reports.cells.workload import Cell
 from reports.metrics import METRICS, Trial
 from reports.record import Sample
 
@@ -28,7 +29,7 @@ def trials_frame(samples: Iterable[Sample]) -> pd.DataFrame:
     return pd.DataFrame([_trial_row(Trial(sample)) for sample in samples])
 
 
-def summary_frame(workloads: Sequence[Workload]) -> pd.DataFrame:
+def summary_frame(report: Report) -> pd.DataFrame:
     """Return one row per cell: each figure with the range of its trials, and what went wrong.
 
     `<name>` is the median over the trials (latencies: of the merged histogram), `<name>_low`
@@ -36,9 +37,8 @@ def summary_frame(workloads: Sequence[Workload]) -> pd.DataFrame:
     95% interval of `reports.stats`. `ranks` are those by the workload's headline figure.
     """
     rows = [
-        _cell_row(cell) | {"ranks": str(ranks.get(cell.subject, ""))}
-        for workload in workloads
-        for ranks in [workload.ranks(workload.headline)]
+        _cell_row(cell) | {"ranks": str(report.ranks_by_headline(workload).get(cell.subject, ""))}
+        for workload in report.workloads
         for cell in workload.cells
     ]
     # A run without any trial has the same columns, and no row.

@@ -11,11 +11,13 @@ __all__ = ["Cell", "Workload", "workloads_of"]
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from reports.cells.limits import Evidence, Verdict, may_use, verdict
 from reports.histogram import PERCENTILES, Histogram, slot_values, summarize
@@ -35,7 +37,7 @@ from reports.metrics import (
     suited,
 )
 from reports.record import Run, Sample
-from reports.stats import Interval, Ranks, median_interval, percentile_interval, ranks_of
+from reports.stats import Interval, Ranks, median_intervals, percentile_interval, ranks_of
 from reports.units import AT_LEAST, DASH, MISSING, extent, percent
 
 
@@ -177,6 +179,11 @@ class Workload:
     cells: tuple[Cell, ...]
 
     @property
+    def name(self) -> tuple[str, str]:
+        """What tells the workload from the others of its run."""
+        return self.scenario, self.level
+
+    @property
     def asked(self) -> Sample:
         """Any of the trials, for what the cells have in common."""
         return self.cells[0].asked
@@ -292,17 +299,24 @@ def _cell(samples: Sequence[Sample], run: Run) -> Cell:
 
 
 def _figures(trials: Sequence[Trial]) -> dict[str, Spread]:
-    figures = {}
+    by_metric = {
+        metric: values
+        for metric in METRICS
+        if (values := [value for value in map(metric.of, trials) if value is not None])
+    }
+    counted = {metric: values for metric, values in by_metric.items() if not metric.latency}
+    figures = {
+        metric.name: _spread(found)
+        for metric, found in zip(counted, median_intervals(list(counted.values())), strict=True)
+    }
+    sources = {
+        source: _Merged.of(trials, source)
+        for source in dict.fromkeys(metric.source for metric in METRICS if metric.latency)
+    }
     for metric in METRICS:
-        values = [value for value in map(metric.of, trials) if value is not None]
-        spread = _merged(trials, metric, values) if metric.latency else _median(values)
-        if spread:
-            figures[metric.name] = spread
+        if metric.latency and sources[metric.source].holds(metric):
+            figures[metric.name] = sources[metric.source].spread(metric, by_metric.get(metric, []))
     return figures
-
-
-def _median(values: Sequence[float]) -> Spread | None:
-    return _spread(median_interval(values)) if values else None
 
 
 def _spread(interval: Interval, scale: float = 1.0, *, at_least: bool = False) -> Spread:
@@ -310,24 +324,38 @@ def _spread(interval: Interval, scale: float = 1.0, *, at_least: bool = False) -
     return Spread(value, low, high, interval.trials, at_least)
 
 
-def _merged(trials: Sequence[Trial], metric: Metric, values: Sequence[float]) -> Spread | None:
-    """Return a latency of all trials together; its interval needs trials that each have one."""
-    pairs = [trial.histograms(metric.source) for trial in trials]
-    done, never = (
-        Histogram.merge(side) for side in (zip(*pairs, strict=True) if pairs else ((), ()))
-    )
-    together = summarize(done, never)
-    value, at_least = together[metric.latency], bool(together.get(f"{metric.latency}_at_least"))
-    if value is None:
-        return None
-    if metric.latency in PERCENTILES and len(values) == len(trials):
-        counts = [one.counts + other.counts for one, other in pairs]
-        found = percentile_interval(PERCENTILES[metric.latency], counts, slot_values())
-        return _spread(found, 1e3, at_least=at_least)
-    value /= 1e3
-    return Spread(
-        value, min(values, default=value), max(values, default=value), len(values), at_least
-    )
+class _Merged(NamedTuple):
+    """The durations of one source, of all trials of a cell together."""
+
+    together: Mapping[str, float | bool | None]  # as `summarize` gives them
+    counts: npt.NDArray[np.int64]  # by trial and slot, without the slots that nobody uses
+    values: npt.NDArray[np.float64]  # what each of these slots counts as
+
+    @classmethod
+    def of(cls, trials: Sequence[Trial], source: str) -> _Merged:
+        pairs = [trial.histograms(source) for trial in trials]
+        done, never = (
+            Histogram.merge(side) for side in (zip(*pairs, strict=True) if pairs else ((), ()))
+        )
+        used = np.flatnonzero(done.counts + never.counts)
+        counts = [one.counts[used] + other.counts[used] for one, other in pairs]
+        return cls(summarize(done, never), np.array(counts), slot_values()[used])
+
+    def holds(self, metric: Metric) -> bool:
+        """Whether there are durations enough for the figure."""
+        return self.together[metric.latency] is not None
+
+    def spread(self, metric: Metric, values: Sequence[float]) -> Spread:
+        """Return a latency; its interval needs trials that each have one, given as `values`."""
+        at_least = bool(self.together.get(f"{metric.latency}_at_least"))
+        if metric.latency in PERCENTILES and len(values) == len(self.counts):
+            percentile = PERCENTILES[metric.latency]
+            found = percentile_interval(percentile, self.counts, self.values)
+            return _spread(found, 1e3, at_least=at_least)
+        value = float(self.together[metric.latency] or 0.0) / 1e3
+        return Spread(
+            value, min(values, default=value), max(values, default=value), len(values), at_least
+        )
 
 
 def _verdict(trials: Sequence[Trial], figures: dict[str, Spread], *, gil: bool) -> Verdict:

@@ -14,19 +14,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
+from reports.cells.families import chosen_of
+from reports.cells.report import Report
 from reports.cells.workload import Cell, Workload
 from reports.charts.style import (
     FAINT,
     INK,
     WARNING,
-    WIDTH_INCHES,
+    Look,
     facts,
-    new_figure,
-    style_of,
+    looks_of,
+    new_frame,
     thousands,
 )
 from reports.metrics import JAIN, THROUGHPUT, UNSERVED, Trial
-from reports.record import Run
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,30 +36,28 @@ STEPS = 300  # ticks closer than this share of the axis are one
 BROADEST = 4.0  # times the mean; a connection beyond stands at the edge, and is counted there
 
 
-def fairness(run: Run, workload: Workload) -> Figure | None:
+def fairness(report: Report, workload: Workload) -> Figure | None:
     """Draw the shares of all connections; None for one connection, or without any answer."""
-    rows = [(cell, trial) for cell in workload.ranking if (trial := _median_trial(cell))]
+    cells, left_out = chosen_of(report.run, workload)
+    looks = looks_of(report.run)
+    rows = [(cell, trial) for cell in cells if (trial := _median_trial(cell))]
     if not rows or workload.load.connections < 2:
         return None
-    height = TOP_INCHES + BOTTOM_INCHES + ROW_INCHES * len(rows)
-    figure = new_figure(
-        height,
+    frame = new_frame(
         f"{workload.scenario}: {workload.level}: requests per connection",
-        f"{facts(run, workload.asked)}  ·  of each model the trial of median throughput",
+        f"{facts(report.run, workload.asked)}  ·  of each model the trial of median throughput",
+        left_out,
+        top=TOP_INCHES,
+        axes=ROW_INCHES * len(rows),
+        bottom=BOTTOM_INCHES,
     )
-    axes = figure.add_axes(
-        (
-            1.5 / WIDTH_INCHES,
-            BOTTOM_INCHES / height,
-            1 - 4.6 / WIDTH_INCHES,
-            ROW_INCHES * len(rows) / height,
-        )
-    )
+    left, right = frame.across(1.9, 3.1)
+    axes = frame.figure.add_axes((left, frame.bottom, right - left, frame.top - frame.bottom))
     shares = [_shares(trial) for _, trial in rows]
     most = min(BROADEST, max(2.0, *(float(each.max()) for each in shares))) * 1.04
     axes.set_xlim(-0.02 * most, most)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_yticks(range(len(rows)), [cell.model for cell, _ in rows])
+    axes.set_yticks(range(len(rows)), [cell.subject for cell, _ in rows])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_locator(MultipleLocator(0.5))
@@ -66,8 +65,8 @@ def fairness(run: Run, workload: Workload) -> Figure | None:
     axes.set_xlabel("requests of a connection, as a multiple of the mean over all connections")
     axes.axvline(1, color=FAINT, linewidth=1.4)
     for row, ((cell, _), each) in enumerate(zip(rows, shares, strict=True)):
-        _strip(axes, row, cell, each, most)
-    return figure
+        _strip(axes, row, cell, each, most, looks.of(cell.model))
+    return frame.figure
 
 
 def _median_trial(cell: Cell) -> Trial | None:
@@ -91,11 +90,12 @@ def _strip(
     cell: Cell,
     shares: Floats,
     most: float,
+    look: Look,
 ) -> None:
     step = most / STEPS
     places = np.unique(np.minimum(shares, most * 0.99) // step) * step
     axes.plot(
-        places, np.full(len(places), row), "|", color=style_of(cell.model).colour, markersize=11,
+        places, np.full(len(places), row), "|", color=look.colour, markersize=11,
         markeredgewidth=1.2,
     )  # fmt: skip
     unserved = cell.figures[UNSERVED.name]

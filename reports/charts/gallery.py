@@ -6,14 +6,14 @@ __all__ = ["Chart", "charts_of", "slug"]
 
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from reports.cells.ladders import ladders_of
+from reports.cells.report import Report
 from reports.cells.workload import Workload
 from reports.charts.fairness import fairness
 from reports.charts.overview import overview
@@ -21,7 +21,6 @@ from reports.charts.percentiles import percentile_curves
 from reports.charts.scaling import scaling
 from reports.charts.style import RC, render
 from reports.charts.timeline import timeline
-from reports.record import Run
 
 MOST_LETTERS = 120  # of the name of a file
 
@@ -36,7 +35,7 @@ class Chart(NamedTuple):
     images: Mapping[str, bytes]  # by suffix: png, svg
 
 
-WORKLOAD_CHARTS: Mapping[str, tuple[Callable[[Run, Workload], Figure | None], str]] = {
+WORKLOAD_CHARTS: Mapping[str, tuple[Callable[[Report, Workload], Figure | None], str]] = {
     "overview": (overview, "throughput, latency, CPU per request and memory of each model"),
     "percentiles": (percentile_curves, "latency from p50 to p99.99"),
     "timeline": (timeline, "throughput and latency over one trial"),
@@ -45,22 +44,23 @@ WORKLOAD_CHARTS: Mapping[str, tuple[Callable[[Run, Workload], Figure | None], st
 """What is drawn of each workload, in this order: by name, the function and what it shows."""
 
 
-def charts_of(run: Run, workloads: Sequence[Workload]) -> Iterator[Chart]:
+def charts_of(report: Report) -> Iterator[Chart]:
     """Draw one chart after the other; those that the figures do not suffice for are left out."""
-    ladders = ladders_of(workloads)
-    within = {rung for ladder in ladders if ladder.axis.alone for rung in map(id, ladder.workloads)}
-    for workload in workloads:
+    within = {
+        rung for ladder in report.ladders if ladder.axis.alone for rung in map(id, ladder.workloads)
+    }
+    for workload in report.workloads:
         if id(workload) in within:
             continue
         for name, (draw, says) in WORKLOAD_CHARTS.items():
             file = slug(workload.scenario, workload.level, name)
-            if images := _images(file, partial(draw, run, workload)):
+            if images := _images(file, partial(draw, report, workload)):
                 where = f"{workload.scenario}, {workload.level}"
                 yield Chart(file, workload.scenario, workload.level, f"{where}: {says}", images)
-    for ladder in ladders:
+    for ladder in report.ladders:
         file = slug(ladder.scenario, ladder.load, f"by-{ladder.axis.field}")
         says = f"{ladder.scenario}, {ladder.load}: figures against the {ladder.axis.title}"
-        if images := _images(file, partial(scaling, run, ladder)):
+        if images := _images(file, partial(scaling, report, ladder)):
             yield Chart(file, ladder.scenario, "", says, images)
 
 

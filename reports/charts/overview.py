@@ -1,6 +1,6 @@
 """The overview of a workload: throughput, latency, CPU and memory of all models, side by side.
 
-Four panels share the axis of models, best throughput first. Cells that are not ranked stand
+Four panels share the axis of models, best headline figure first. Cells that are not ranked stand
 last and pale, with the reason under the model's name.
 """
 
@@ -16,23 +16,24 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from reports.cells.families import chosen_of
+from reports.cells.report import Report
 from reports.cells.workload import Cell, Workload
 from reports.charts.style import (
     FAINT,
     GREY,
     INK,
     WARNING,
-    WIDTH_INCHES,
+    Looks,
     facts,
     log_durations,
-    new_figure,
+    looks_of,
+    new_frame,
     pale,
     shortened,
-    style_of,
     thousands,
 )
 from reports.metrics import CPU, P50, P90, P99, PSS_IDLE, PSS_LOADED, THROUGHPUT, Metric
-from reports.record import Run
 
 ROW_INCHES = 0.46
 TOP_INCHES = 1.3
@@ -42,45 +43,45 @@ NOTE_LETTERS = 32
 ROOM_FOR_WORDS = 1.32  # how much longer than its longest bar a panel is
 
 
-def overview(run: Run, workload: Workload) -> Figure:
-    """Draw one workload's four headline figures for all its models."""
-    cells = workload.ranking
-    height = TOP_INCHES + BOTTOM_INCHES + ROW_INCHES * len(cells)
+def overview(report: Report, workload: Workload) -> Figure:
+    """Draw one workload's four headline figures for its models."""
+    run, looks = report.run, looks_of(report.run)
+    cells, left_out = chosen_of(run, workload)
     trials = max(len(cell.trials) for cell in cells)
     shown = (
         f"medians of {trials} trials, each a dot; latency of all trials together"
         if trials > 1
         else "one trial of each model"
     )
-    figure = new_figure(
-        height,
+    frame = new_frame(
         f"{workload.scenario}: {workload.level}",
         f"{facts(run, workload.asked)}  ·  {shown}",
+        left_out,
+        top=TOP_INCHES,
+        axes=ROW_INCHES * len(cells),
+        bottom=BOTTOM_INCHES,
     )
-    axes = figure.subplots(1, 4, sharey=True, width_ratios=(1, 1.15, 1, 1))
-    figure.subplots_adjust(
-        left=LEFT_INCHES / WIDTH_INCHES,
-        right=1 - 0.2 / WIDTH_INCHES,
-        top=1 - TOP_INCHES / height,
-        bottom=BOTTOM_INCHES / height,
-        wspace=0.1,
+    axes = frame.figure.subplots(1, 4, sharey=True, width_ratios=(1, 1.15, 1, 1))
+    left, right = frame.across(LEFT_INCHES, 0.2)
+    frame.figure.subplots_adjust(
+        left=left, right=right, top=frame.top, bottom=frame.bottom, wspace=0.1
     )
-    _bars(axes[0], cells, workload.suited(THROUGHPUT))
-    _latencies(axes[1], cells)
-    _bars(axes[2], cells, workload.suited(CPU))
-    _memory(axes[3], cells)
-    _names(axes[0], cells)
-    return figure
+    _bars(axes[0], cells, workload.suited(THROUGHPUT), looks)
+    _latencies(axes[1], cells, looks)
+    _bars(axes[2], cells, workload.suited(CPU), looks)
+    _memory(axes[3], cells, looks)
+    _names(axes[0], cells, looks)
+    return frame.figure
 
 
-def _names(axes: Axes, cells: Sequence[Cell]) -> None:
+def _names(axes: Axes, cells: Sequence[Cell], looks: Looks) -> None:
     axes.set_ylim(len(cells) - 0.45, -0.55)
     axes.set_yticks(range(len(cells)), [""] * len(cells))
     for row, cell in enumerate(cells):
-        style = style_of(cell.model)
+        style = looks.of(cell.model)
         note = shortened("; ".join(cell.notes), NOTE_LETTERS)
         axes.annotate(
-            cell.model, (0, row), (-12, 5 if note else 0), xycoords=("axes fraction", "data"),
+            cell.subject, (0, row), (-12, 5 if note else 0), xycoords=("axes fraction", "data"),
             textcoords="offset points", ha="right", va="center", size=10,
         )  # fmt: skip
         axes.plot(
@@ -105,7 +106,8 @@ def _zero_based(axes: Axes, cells: Sequence[Cell], metric: Metric) -> None:
     highest = max((cell.extreme(metric) for cell in cells), default=0.0) or 1.0
     axes.set_xlim(0, highest * ROOM_FOR_WORDS)
     # No tick near the right end, where its label would meet the next panel's zero.
-    ticks = MaxNLocator(4).tick_values(0, highest)
+    # The longer the numbers, the fewer of them fit.
+    ticks = MaxNLocator(4 if highest < 30_000 else 2).tick_values(0, highest)
     axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if tick <= highest * 1.15]))
     axes.xaxis.set_major_formatter(FuncFormatter(thousands))
 
@@ -114,14 +116,14 @@ def _strength(cell: Cell) -> float:
     return 0.85 if cell.ranked else 0.38
 
 
-def _bars(axes: Axes, cells: Sequence[Cell], metric: Metric) -> None:
+def _bars(axes: Axes, cells: Sequence[Cell], metric: Metric, looks: Looks) -> None:
     """Draw a bar from zero to the median, the trials as dots upon it, the figure behind it."""
     _head(axes, f"{metric.title}, {metric.unit}")
     for row, cell in enumerate(cells):
         spread = cell.figures.get(metric.name)
         if spread is None:
             continue
-        colour = style_of(cell.model).colour
+        colour = looks.of(cell.model).colour
         axes.barh(row, spread.value, 0.62, color=pale(colour, _strength(cell)))
         _dots(axes, row, cell, metric)
         axes.annotate(
@@ -142,7 +144,7 @@ def _dots(axes: Axes, row: float, cell: Cell, metric: Metric, size: float = 3.3)
         )  # fmt: skip
 
 
-def _latencies(axes: Axes, cells: Sequence[Cell]) -> None:
+def _latencies(axes: Axes, cells: Sequence[Cell], looks: Looks) -> None:
     """Draw p50, p90 and p99 of a model on one line; an arrow where a figure is only a bound."""
     _head(axes, "Latency, log axis")
     markers = {P50.name: "o", P90.name: "|", P99.name: "D"}
@@ -151,7 +153,7 @@ def _latencies(axes: Axes, cells: Sequence[Cell]) -> None:
         spreads = {name: cell.figures[name] for name in markers if name in cell.figures}
         if not spreads:
             continue
-        colour = pale(style_of(cell.model).colour, 1.0 if cell.ranked else 0.6)
+        colour = pale(looks.of(cell.model).colour, 1.0 if cell.ranked else 0.6)
         values = [spread.value for spread in spreads.values()]
         seen += values
         axes.plot([min(values), max(values)], [row, row], color=colour, linewidth=2.5)
@@ -182,14 +184,14 @@ def _latencies(axes: Axes, cells: Sequence[Cell]) -> None:
     _key(axes, handles)
 
 
-def _memory(axes: Axes, cells: Sequence[Cell]) -> None:
+def _memory(axes: Axes, cells: Sequence[Cell], looks: Looks) -> None:
     """Draw memory under load as a wide pale bar, and at rest as a narrow dark one in it."""
     _head(axes, "Memory (PSS), MiB")
     for row, cell in enumerate(cells):
         loaded, idle = (cell.figures.get(metric.name) for metric in (PSS_LOADED, PSS_IDLE))
         if loaded is None or idle is None:
             continue
-        colour = style_of(cell.model).colour
+        colour = looks.of(cell.model).colour
         axes.barh(row, loaded.value, 0.62, color=pale(colour, 0.4 * _strength(cell)))
         axes.barh(row, idle.value, 0.26, color=pale(colour, _strength(cell)))
         _dots(axes, row + 0.2, cell, PSS_LOADED, size=2.8)

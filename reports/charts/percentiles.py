@@ -16,20 +16,22 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from reports.cells.families import chosen_of
+from reports.cells.report import Report
 from reports.cells.workload import Cell, Workload
 from reports.charts.style import (
-    WIDTH_INCHES,
+    End,
+    Look,
     facts,
     label_ends,
     log_durations,
-    new_figure,
+    looks_of,
+    new_frame,
     shortened,
-    style_of,
 )
 from reports.histogram import SAMPLES_ABOVE, Histogram, is_supported
-from reports.record import Run
 
-HEIGHT_INCHES = 5.4
+TOP_INCHES, AXES_INCHES, BOTTOM_INCHES = 0.8, 4.0, 0.6
 TICKS = (50.0, 90.0, 99.0, 99.9, 99.99)
 STEPS = 240
 NOTE_LETTERS = 24
@@ -43,19 +45,25 @@ class Curve(NamedTuple):
     bound_from: int  # the index from which on the latencies are lower bounds
 
 
-def percentile_curves(run: Run, workload: Workload) -> Figure | None:
-    """Draw the latencies of all models of a workload; None when nobody has answered enough."""
-    pairs = [(cell, curve_of(cell.answered, cell.unanswered)) for cell in workload.cells]
+def percentile_curves(report: Report, workload: Workload) -> Figure | None:
+    """Draw the latencies of a workload's models; None when nobody has answered enough."""
+    cells, left_out = chosen_of(report.run, workload)
+    pairs = [(cell, curve_of(cell.answered, cell.unanswered)) for cell in cells]
     curves = [(cell, curve) for cell, curve in pairs if curve is not None]
     if not curves:
         return None
-    figure = new_figure(
-        HEIGHT_INCHES,
+    looks = looks_of(report.run)
+    frame = new_frame(
         f"{workload.scenario}: {workload.level}: latency from p50 to p99.99",
-        f"{facts(run, workload.asked)}  ·  all trials together; "
+        f"{facts(report.run, workload.asked)}  ·  all trials together; "
         f"a curve ends where fewer than {SAMPLES_ABOVE} requests were slower",
+        left_out,
+        top=TOP_INCHES,
+        axes=AXES_INCHES,
+        bottom=BOTTOM_INCHES,
     )
-    axes = figure.add_axes((0.95 / WIDTH_INCHES, 0.11, 1 - 3.9 / WIDTH_INCHES, 0.74))
+    left, right = frame.across(0.95, 2.95)
+    axes = frame.figure.add_axes((left, frame.bottom, right - left, frame.top - frame.bottom))
     axes.set_xscale("log")
     axes.set_xlim(_nines(TICKS[0]), _nines(TICKS[-1]))
     axes.set_xticks([_nines(tick) for tick in TICKS], [f"p{tick:g}" for tick in TICKS])
@@ -65,8 +73,9 @@ def percentile_curves(run: Run, workload: Workload) -> Figure | None:
     lowest = min(float(curve.latency_us[0]) for _, curve in curves)
     highest = max(float(curve.latency_us[-1]) for _, curve in curves)
     log_durations(axes.yaxis, lowest, highest, wanted=7)
-    label_ends(figure, axes, [_draw(axes, cell, curve) for cell, curve in curves])
-    return figure
+    ends = [_draw(axes, cell, curve, looks.of(cell.model)) for cell, curve in curves]
+    label_ends(frame.figure, axes, ends)
+    return frame.figure
 
 
 def curve_of(answered: Histogram, unanswered: Histogram) -> Curve | None:
@@ -82,9 +91,8 @@ def curve_of(answered: Histogram, unanswered: Histogram) -> Curve | None:
     return Curve(nines, latencies / 1e3, int(np.argmax(bound)) if bound.any() else STEPS)
 
 
-def _draw(axes: Axes, cell: Cell, curve: Curve) -> tuple[float, float, str, str]:
+def _draw(axes: Axes, cell: Cell, curve: Curve, style: Look) -> End:
     """Draw one curve, and return where it ends with the label that belongs there."""
-    style = style_of(cell.model)
     known, bound = slice(curve.bound_from), slice(max(curve.bound_from - 1, 0), None)
     axes.plot(
         curve.nines[known], curve.latency_us[known], color=style.colour, linestyle=style.line,
@@ -99,10 +107,10 @@ def _draw(axes: Axes, cell: Cell, curve: Curve) -> tuple[float, float, str, str]
     axes.plot(
         *end, color=style.colour, marker=style.marker, markersize=6.5, markeredgecolor="white"
     )
-    words = cell.model + ", at least" * (curve.bound_from < STEPS)
+    words = cell.subject + ", at least" * (curve.bound_from < STEPS)
     if cell.notes:
         words += f" ({shortened(cell.notes[0], NOTE_LETTERS)})"
-    return *end, words, style.colour
+    return End(*end, words, style.colour)
 
 
 def _nines(percentile: float) -> float:

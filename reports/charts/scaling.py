@@ -10,60 +10,70 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from reports.cells.families import chosen_on
 from reports.cells.ladders import Ladder, Panel, knee_of
+from reports.cells.report import Report
 from reports.cells.workload import Cell
 from reports.charts.style import (
     INK,
     WARNING,
-    WIDTH_INCHES,
+    End,
+    Look,
+    Looks,
     facts,
     label_ends,
     log_durations,
-    new_figure,
-    style_of,
+    looks_of,
+    new_frame,
     thousands,
 )
 from reports.metrics import P99
-from reports.record import Run
 
-HEIGHT_INCHES = 8.6
+TOP_INCHES, AXES_INCHES, BOTTOM_INCHES = 1.2, 6.8, 0.6
 MOST_TICKS = 6
 
 
-def scaling(run: Run, ladder: Ladder) -> Figure:
-    """Draw four figures of every model against what the workloads of a ladder differ in."""
-    figure = new_figure(
-        HEIGHT_INCHES,
+def scaling(report: Report, ladder: Ladder) -> Figure:
+    """Draw four figures of the models against what the workloads of a ladder differ in."""
+    chosen, looks = chosen_on(report.run, ladder), looks_of(report.run)
+    frame = new_frame(
         f"{ladder.scenario}: {ladder.load}: by {ladder.axis.title}",
-        f"{facts(run, ladder.workloads[0].asked)}  ·  hollow: not ranked "
+        f"{facts(report.run, ladder.workloads[0].asked)}  ·  hollow: not ranked "
         "(connections unserved, errors or failures)  ·  cross: stopped there",
+        chosen.sentence,
+        top=TOP_INCHES,
+        axes=AXES_INCHES,
+        bottom=BOTTOM_INCHES,
     )
-    panels = figure.subplots(2, 2)
-    figure.subplots_adjust(
-        left=0.85 / WIDTH_INCHES, right=1 - 1.5 / WIDTH_INCHES, top=0.86, bottom=0.07,
-        wspace=0.42, hspace=0.28,
-    )  # fmt: skip
+    panels = frame.figure.subplots(2, 2)
+    left, right = frame.across(0.85, 1.7)
+    frame.figure.subplots_adjust(
+        left=left, right=right, top=frame.top, bottom=frame.bottom, wspace=0.46, hspace=0.28
+    )
     for axes, panel in zip(panels.flat, ladder.axis.panels, strict=True):
         axes.set_title(panel.title, loc="left", size=10, weight="bold")
-        _panel(figure, axes, ladder, panel)
-    return figure
+        label_ends(frame.figure, axes, _panel(axes, ladder, panel, chosen.subjects, looks))
+    return frame.figure
 
 
-def _panel(figure: Figure, axes: Axes, ladder: Ladder, panel: Panel) -> None:
+def _panel(
+    axes: Axes, ladder: Ladder, panel: Panel, subjects: Sequence[str], looks: Looks
+) -> list[End]:
+    """Draw one figure of the models, and return where their lines end."""
     metric = panel.metric
     _across(axes, ladder)
     lines = {
-        model: [
+        subject: [
             cell
-            for cell in ladder.points(model)
+            for cell in ladder.points(subject)
             if metric.name in cell.figures
             and (cell.figures[metric.name].value > 0 or not (panel.log or metric.latency))
         ]
-        for model in ladder.models
+        for subject in subjects
     }
     values = [cell.figures[metric.name].value for points in lines.values() for cell in points]
     if not values:
-        return
+        return []
     if metric.latency:
         log_durations(axes.yaxis, min(values), max(values), wanted=6)
     elif panel.log:
@@ -75,8 +85,11 @@ def _panel(figure: Figure, axes: Axes, ladder: Ladder, panel: Panel) -> None:
         axes.set_ylim(min(0, *values), max(values) * 1.08 or 1.0)
         axes.yaxis.set_major_locator(MaxNLocator(6))
         axes.yaxis.set_major_formatter(FuncFormatter(thousands))
-    ends = [_line(axes, ladder, points, panel) for points in lines.values() if points]
-    label_ends(figure, axes, ends)
+    return [
+        _line(axes, ladder, points, panel, looks.of(points[0].model))
+        for points in lines.values()
+        if points
+    ]
 
 
 def _across(axes: Axes, ladder: Ladder) -> None:
@@ -91,12 +104,9 @@ def _across(axes: Axes, ladder: Ladder) -> None:
     axes.set_xlabel(ladder.axis.words)
 
 
-def _line(
-    axes: Axes, ladder: Ladder, cells: Sequence[Cell], panel: Panel
-) -> tuple[float, float, str, str]:
+def _line(axes: Axes, ladder: Ladder, cells: Sequence[Cell], panel: Panel, style: Look) -> End:
     """Draw one model's line, and return where it ends with the label that belongs there."""
-    model, name = cells[0].model, panel.metric.name
-    style = style_of(model)
+    subject, name = cells[0].subject, panel.metric.name
     across = [ladder.at(cell) for cell in cells]
     up = [cell.figures[name].value for cell in cells]
     axes.plot(across, up, color=style.colour, linestyle=style.line, linewidth=1.8)
@@ -105,14 +115,14 @@ def _line(
             x, y, marker=style.marker, markersize=7, color=style.colour,
             markerfacecolor=style.colour if cell.ranked else "white",
         )  # fmt: skip
-    knee = knee_of(ladder.points(model)) if ladder.axis.field == "rate" else None
+    knee = knee_of(ladder.points(subject)) if ladder.axis.field == "rate" else None
     if knee and panel.metric is P99:
         axes.plot(
             ladder.at(knee), knee.figures[name].value, "o", markersize=14, color=INK,
             markerfacecolor="none", markeredgewidth=1.3,
         )  # fmt: skip
-    words = model
-    if any(cell.stopped for cell in ladder.points(model)):
+    words = subject
+    if any(cell.stopped for cell in ladder.points(subject)):
         axes.plot(across[-1], up[-1], "x", color=WARNING, markersize=10, markeredgewidth=2)
         words += ", stopped"
-    return across[-1], up[-1], words, style.colour
+    return End(across[-1], up[-1], words, style.colour)

@@ -1,9 +1,8 @@
 """What all charts look like: a model's colour, marker and line, the header, ticks and labels.
 
-A model has the same colour in every chart. Colours are Okabe and Ito's, safe for the
-colour-blind, without their yellow, which vanishes on white. Kinship shows: threads are blue and
-green, processes orange and red, event loops violet. Markers and line styles tell models apart in
-greyscale as well.
+A model has the same look in every chart. Its family gives the hue, Okabe and Ito's where there are
+enough of them, which are safe for the colour-blind; the member is a tint of it and has a marker and
+a line of its own, by which models are told apart in greyscale as well.
 """
 
 from __future__ import annotations
@@ -15,20 +14,25 @@ __all__ = [
     "RC",
     "WARNING",
     "WIDTH_INCHES",
+    "End",
+    "Look",
+    "Looks",
     "facts",
     "label_ends",
     "log_durations",
-    "new_figure",
+    "looks_of",
+    "name_row",
+    "new_frame",
     "pale",
     "render",
     "shortened",
-    "style_of",
     "thousands",
 ]
 
 import math
-import zlib
-from collections.abc import Sequence
+import textwrap
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -36,12 +40,14 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation
 from matplotlib.typing import RcKeyType
 
 from reports import units
+from reports.cells.families import families_of
 from reports.charts.literal import make_literal
 from reports.record import Run, Sample
 
@@ -52,28 +58,33 @@ WARNING = "#b3261e"
 WIDTH_INCHES = 12.8
 
 
-class ModelStyle(NamedTuple):
+class Look(NamedTuple):
     """How one model is drawn."""
 
     colour: str
-    marker: str
+    marker: Any  # a matplotlib marker: a letter, or a (corners, style, angle) of a star
     line: Any  # a matplotlib line style: a name, or an (offset, dashes) pair
 
 
-MODELS = {
-    "serial": ModelStyle("#3c3c3c", "o", "-"),
-    "thread": ModelStyle("#0072b2", "s", "-"),
-    "process": ModelStyle("#d55e00", "^", "-"),
-    "socketserver": ModelStyle("#56b4e9", "D", (0, (5, 1.5))),
-    "thread-pool": ModelStyle("#009e73", "P", (0, (6, 1.5, 1, 1.5))),
-    "process-pool": ModelStyle("#e69f00", "v", (0, (5, 1.5))),
-    "coroutine": ModelStyle("#cc79a7", "X", "-"),
-    "asyncio": ModelStyle("#882255", "*", (0, (5, 1.5))),
+HUES: Mapping[str, str] = {
+    "sequential": "#4d4d4d",
+    "threads": "#0072b2",
+    "processes": "#d55e00",
+    "hybrid": "#e69f00",
+    "event loop": "#5e3c99",
+    "coroutines": "#d377ab",
+    "greenlets": "#009e73",
+    "interpreters": "#7f8000",
+    "datagrams": "#12a5b5",
 }
-# For models without a row; which one follows from the name alone, so that it is the same in
-# every chart and every run.
-SPARE_COLOURS = ("#332288", "#999933", "#44aa99", "#aa4499", "#661100", "#6699cc", "#117733")
-SPARE_MARKERS = ("h", "p", "<", ">", "d")
+OTHER_HUE = "#8c8c8c"
+TINTS = (0.0, 0.42, -0.38, 0.22, -0.2)
+"""Towards white, or towards black where below zero: what a member of a family is mixed with."""
+MARKERS: Sequence[Any] = (
+    "o", "s", "^", "D", "P", "v", "X", "*", "p", "<", "d", ">", "h", (4, 1, 0), (3, 1, 0), (8, 1, 0)
+)  # fmt: skip
+LINES: Sequence[Any] = ("-", (0, (5, 1.5)), (0, (6, 1.5, 1, 1.5)))
+"""Markers go round in the order of the models, and with each round the line changes."""
 
 TICK_STEPS: Sequence[tuple[int, tuple[float, ...]]] = (
     (3, (1,)),
@@ -117,13 +128,36 @@ RC: dict[RcKeyType, Any] = {
 }
 
 
-def style_of(model: str) -> ModelStyle:
-    """Return how a model is drawn, the same in every chart."""
-    number = zlib.crc32(model.encode())
-    spare = ModelStyle(
-        SPARE_COLOURS[number % len(SPARE_COLOURS)], SPARE_MARKERS[number % len(SPARE_MARKERS)], "-"
-    )
-    return MODELS.get(model, spare)
+class Looks:
+    """How the models of a run are drawn."""
+
+    def __init__(self, families: Mapping[str, str]) -> None:
+        self._looks: dict[str, Look] = {}
+        members: Counter[str] = Counter()
+        for number, (model, family) in enumerate(families.items()):
+            tint = TINTS[members[family] % len(TINTS)]
+            members[family] += 1
+            self._looks[model] = Look(
+                _tinted(HUES.get(family, OTHER_HUE), tint),
+                MARKERS[number % len(MARKERS)],
+                LINES[number // len(MARKERS) % len(LINES)],
+            )
+
+    def of(self, model: str) -> Look:
+        """Return how a model is drawn, the same in every chart."""
+        return self._looks.get(model, Look(OTHER_HUE, "o", "-"))
+
+
+def looks_of(run: Run) -> Looks:
+    """Return how the models of a run are drawn."""
+    return Looks(families_of(run))
+
+
+def _tinted(colour: str, tint: float) -> str:
+    """Return a colour mixed with so much white, or with so much black where below zero."""
+    target = 1.0 if tint > 0 else 0.0
+    red, green, blue = (part + abs(tint) * (target - part) for part in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
 def facts(run: Run, asked: Sample) -> str:
@@ -143,13 +177,42 @@ def facts(run: Run, asked: Sample) -> str:
     return "  ·  ".join(str(part) for part in parts if part)
 
 
-def new_figure(height_inches: float, title: str, subtitle: str) -> Figure:
-    """Return a figure of the usual width with its header; the room for axes is below 0.8 inches."""
-    figure = Figure(figsize=(WIDTH_INCHES, height_inches))
+class Frame(NamedTuple):
+    """A figure of the usual width, and the room in it that is left for axes."""
+
+    figure: Figure
+    top: float  # shares of the figure's height, as matplotlib takes them
+    bottom: float
+
+    def across(self, left_inches: float, right_inches: float) -> tuple[float, float]:
+        """Return where axes begin and end, with so much room on either side."""
+        return left_inches / WIDTH_INCHES, 1 - right_inches / WIDTH_INCHES
+
+
+NOTE_POINTS = 8
+NOTE_INCHES = 0.17  # a line of it
+NOTE_LETTERS = 195
+
+
+def new_frame(
+    title: str, subtitle: str, note: str, *, top: float, axes: float, bottom: float
+) -> Frame:
+    """Return a figure with its header, a note at its foot, and room for axes; sizes in inches.
+
+    `top` is from the upper edge to the axes and at least 0.8; below the axes there is `bottom` for
+    their words, and then the note, however many lines it takes.
+    """
+    lines = textwrap.wrap(note, NOTE_LETTERS, break_on_hyphens=False)
+    foot = NOTE_INCHES * len(lines) + 0.08 * bool(lines)
+    height = top + axes + bottom + foot
+    figure = Figure(figsize=(WIDTH_INCHES, height))
     left = 0.25 / WIDTH_INCHES
-    figure.text(left, 1 - 0.18 / height_inches, title, size=14, weight="bold", va="top")
-    figure.text(left, 1 - 0.48 / height_inches, subtitle, size=9, color=GREY, va="top")
-    return figure
+    figure.text(left, 1 - 0.18 / height, title, size=14, weight="bold", va="top")
+    figure.text(left, 1 - 0.48 / height, subtitle, size=9, color=GREY, va="top")
+    for below, line in enumerate(lines, 1 - len(lines)):
+        at = (0.08 - NOTE_INCHES * below) / height
+        figure.text(left, at, line, size=NOTE_POINTS, color=GREY, va="bottom")
+    return Frame(figure, 1 - top / height, (bottom + foot) / height)
 
 
 def render(figure: Figure, name: str) -> dict[str, bytes]:
@@ -204,13 +267,35 @@ def pale(colour: str, share: float) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def label_ends(
-    figure: Figure,
-    axes: Axes,
-    ends: Sequence[tuple[float, float, str, str]],
-    gap_points: float = 13,
-) -> None:
-    """Write a label right of the axes for each line end (x, y, words, colour), none over another.
+ROW_NAMES_POINTS = 58  # from the axes to the names, past the numbers of the axis
+
+
+def name_row(axes: Axes, model: str, look: Look, note: str = "") -> None:
+    """Write a model's name left of its row, with its marker, and a note in red below it."""
+    for words, up, size, colour in ((model, 5 * bool(note), 10, INK), (note, -7, 7.5, WARNING)):
+        axes.annotate(
+            words, (0, 0.5), (-ROW_NAMES_POINTS, up), xycoords="axes fraction",
+            textcoords="offset points", ha="right", va="center", size=size, color=colour,
+        )  # fmt: skip
+    place = axes.transAxes + ScaledTranslation(
+        (9 - ROW_NAMES_POINTS) / 72, 0, axes.figure.dpi_scale_trans
+    )
+    axes.plot(
+        0, 0.5, transform=place, marker=look.marker, markersize=7, color=look.colour, clip_on=False
+    )
+
+
+class End(NamedTuple):
+    """Where a line ends, and the label that belongs there."""
+
+    x: float
+    y: float
+    words: str
+    colour: str
+
+
+def label_ends(figure: Figure, axes: Axes, ends: Sequence[End], gap_points: float = 13) -> None:
+    """Write a label right of the axes for the end of each line, none over another.
 
     A thin line leads from the end of the curve to its label where the label had to move.
     """

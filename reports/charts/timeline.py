@@ -1,6 +1,6 @@
 """The time axis of a trial: what each model did in every interval of one window.
 
-One trial per model, the one whose throughput is the median; a column each, all on the same axes.
+One trial per model, the one whose throughput is the median; a row each, all on the same axes.
 """
 
 from __future__ import annotations
@@ -16,30 +16,34 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from reports.cells.families import chosen_of
+from reports.cells.report import Report
 from reports.cells.workload import Cell, Workload
 from reports.charts.style import (
     GREY,
-    WARNING,
-    WIDTH_INCHES,
+    End,
+    Look,
     facts,
+    label_ends,
     log_durations,
-    new_figure,
+    looks_of,
+    name_row,
+    new_frame,
     pale,
     shortened,
-    style_of,
     thousands,
 )
 from reports.histogram import Histogram, is_supported
 from reports.metrics import THROUGHPUT
-from reports.record import Run
 from reports.tally import Tally
 
 Floats = npt.NDArray[np.float64]
 
-TOP_INCHES, BOTTOM_INCHES, PANEL_INCHES = 1.35, 0.55, 1.4
+TOP_INCHES, ROW_INCHES, BOTTOM_INCHES = 1.05, 0.62, 0.55
+LEFT_INCHES, RIGHT_INCHES = 2.6, 0.55
 PERCENTILES = (99.0, 50.0)
 LINES: dict[float, Any] = {99.0: (0, (2, 1)), 50.0: "-"}
-NOTE_LETTERS = 22
+NOTE_LETTERS = 30
 
 
 class Track(NamedTuple):
@@ -51,44 +55,47 @@ class Track(NamedTuple):
     latency_us: dict[float, Floats]  # by percentile; nan where an interval has too few samples
 
 
-def timeline(run: Run, workload: Workload) -> Figure | None:
+def timeline(report: Report, workload: Workload) -> Figure | None:
     """Draw throughput and latency over one window of each model; None without any interval."""
-    tracks = [track for cell in workload.cells if (track := track_of(cell))]
+    cells, left_out = chosen_of(report.run, workload)
+    tracks = [track for cell in cells if (track := track_of(cell))]
     if not tracks:
         return None
+    looks = looks_of(report.run)
     medians = np.concatenate([track.latency_us[50.0] for track in tracks])
-    # A row of panels that are mostly empty, because intervals have too few requests, misleads.
-    rows = 2 if np.isfinite(medians).mean() > 0.5 else 1
-    height = TOP_INCHES + BOTTOM_INCHES + PANEL_INCHES * rows
-    figure = new_figure(
-        height,
+    # A column of panels that are mostly empty, because intervals have too few requests, misleads.
+    columns = 2 if np.isfinite(medians).mean() > 0.5 else 1
+    frame = new_frame(
         f"{workload.scenario}: {workload.level}: one trial over time",
-        f"{facts(run, workload.asked)}  ·  of each model the trial of median throughput",
+        f"{facts(report.run, workload.asked)}  ·  of each model the trial of median throughput",
+        left_out,
+        top=TOP_INCHES,
+        axes=ROW_INCHES * len(tracks),
+        bottom=BOTTOM_INCHES,
     )
-    panels = figure.subplots(rows, len(tracks), sharex=True, sharey="row", squeeze=False)
-    figure.subplots_adjust(
-        left=0.95 / WIDTH_INCHES,
-        right=1 - 0.3 / WIDTH_INCHES,
-        top=1 - TOP_INCHES / height,
-        bottom=BOTTOM_INCHES / height,
-        wspace=0.12,
-        hspace=0.16,
+    panels = frame.figure.subplots(len(tracks), columns, sharex=True, sharey="col", squeeze=False)
+    left, right = frame.across(LEFT_INCHES, RIGHT_INCHES)
+    frame.figure.subplots_adjust(
+        left=left, right=right, top=frame.top, bottom=frame.bottom, wspace=0.16, hspace=0.22
     )
-    for track, column in zip(tracks, panels.T, strict=True):
-        _head(column[0], track.cell)
-        _throughput(column[0], track)
-        if rows == 2:
-            _latency(column[1], track)
-        column[-1].set_xlabel("seconds")
+    for track, row in zip(tracks, panels, strict=True):
+        look = looks.of(track.cell.model)
+        notes = track.cell.notes
+        note = shortened(notes[0], NOTE_LETTERS) if notes else ""
+        name_row(row[0], track.cell.subject, look, note)
+        _throughput(row[0], track, look)
+        if columns == 2:
+            _latency(row[1], track, look)
+    for axes in panels[-1]:
+        axes.set_xlabel("seconds")
     _limits(panels[0][0], tracks)
-    if rows == 2:
-        panels[1][0].set_ylabel("latency, log axis")
-        _name_lines(panels[1], tracks)
-        latencies = np.concatenate(
-            [values for track in tracks for values in track.latency_us.values()]
-        )
-        log_durations(panels[1][0].yaxis, np.nanmin(latencies), np.nanmax(latencies), wanted=4)
-    return figure
+    if columns == 2:
+        latencies = [values for track in tracks for values in track.latency_us.values()]
+        known = np.concatenate(latencies)
+        panels[0][1].set_title("Latency, log axis", loc="left", size=10, weight="bold")
+        log_durations(panels[0][1].yaxis, np.nanmin(known), np.nanmax(known), wanted=2.5)
+        _name_lines(frame.figure, [row[1] for row in panels], tracks)
+    return frame.figure
 
 
 def track_of(cell: Cell) -> Track | None:
@@ -126,63 +133,41 @@ def _percentiles(kept: Histogram) -> list[float]:
     ]
 
 
-def _head(axes: Axes, cell: Cell) -> None:
-    style = style_of(cell.model)
-    axes.plot(
-        0.04, 1.25, transform=axes.transAxes, marker=style.marker, markersize=7,
-        color=style.colour, clip_on=False,
-    )  # fmt: skip
-    axes.annotate(
-        cell.model, (0.04, 1.25), (8, 0), xycoords="axes fraction", textcoords="offset points",
-        size=10, va="center",
-    )  # fmt: skip
-    note = cell.notes[0] if cell.notes else ""
-    axes.text(
-        0,
-        1.08,
-        shortened(note, NOTE_LETTERS),
-        transform=axes.transAxes,
-        size=7.5,
-        color=WARNING,
-        va="center",
-    )
+def _throughput(axes: Axes, track: Track, look: Look) -> None:
+    axes.fill_between(track.seconds, track.per_second, color=pale(look.colour, 0.25), linewidth=0)
+    axes.plot(track.seconds, track.per_second, color=look.colour, linewidth=1.6)
 
 
-def _throughput(axes: Axes, track: Track) -> None:
-    colour = style_of(track.cell.model).colour
-    axes.fill_between(track.seconds, track.per_second, color=pale(colour, 0.25), linewidth=0)
-    axes.plot(track.seconds, track.per_second, color=colour, linewidth=1.6)
-
-
-def _latency(axes: Axes, track: Track) -> None:
-    colour = style_of(track.cell.model).colour
+def _latency(axes: Axes, track: Track, look: Look) -> None:
     for percentile, values in track.latency_us.items():
-        axes.plot(track.seconds, values, color=colour, linewidth=1.6, linestyle=LINES[percentile])
+        axes.plot(
+            track.seconds, values, color=look.colour, linewidth=1.6, linestyle=LINES[percentile]
+        )
     if not any(np.isfinite(values).any() for values in track.latency_us.values()):
-        axes.text(0.06, 0.5, "too few requests\nper interval", transform=axes.transAxes, color=GREY)
+        axes.text(
+            0.02, 0.5, "too few requests per interval", transform=axes.transAxes, color=GREY,
+            va="center",
+        )  # fmt: skip
 
 
-def _name_lines(panels: Sequence[Axes], tracks: Sequence[Track]) -> None:
-    """Name the lines in the one panel that has the most room between them."""
-    high, low = PERCENTILES
-    gaps = [np.nanmean([0.0, *np.log(t.latency_us[high] / t.latency_us[low])]) for t in tracks]
-    widest = int(np.argmax(gaps))
-    track = tracks[widest]
-    for percentile, offset in ((high, 6), (low, -14)):
-        known = np.flatnonzero(np.isfinite(track.latency_us[percentile]))
-        if known.size:
-            at = (track.seconds[known[0]], track.latency_us[percentile][known[0]])
-            panels[widest].annotate(
-                f"p{percentile:g}", at, (0, offset), textcoords="offset points", color=GREY
-            )
+def _name_lines(figure: Figure, panels: Sequence[Axes], tracks: Sequence[Track]) -> None:
+    """Name the lines where they end, in each panel; a panel may have but one of them."""
+    for axes, track in zip(panels, tracks, strict=True):
+        ends = []
+        for percentile, values in track.latency_us.items():
+            known = np.flatnonzero(np.isfinite(values))
+            if known.size:
+                at = float(track.seconds[known[-1]]), float(values[known[-1]])
+                ends.append(End(*at, f"p{percentile:g}", GREY))
+        label_ends(figure, axes, ends, gap_points=10)
 
 
 def _limits(axes: Axes, tracks: Sequence[Track]) -> None:
     highest = max(float(track.per_second.max()) for track in tracks)
     axes.set_ylim(0, highest * 1.1 or 1.0)
-    axes.set_xlim(0, max(float(track.seconds[-1]) for track in tracks) * 1.05)
-    axes.xaxis.set_major_locator(MaxNLocator(3))
+    axes.set_xlim(0, max(float(track.seconds[-1]) for track in tracks) * 1.03)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(FuncFormatter(thousands))
-    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_locator(MaxNLocator(2))
     axes.yaxis.set_major_formatter(FuncFormatter(thousands))
-    axes.set_ylabel("requests/s")
+    axes.set_title("Throughput, requests/s", loc="left", size=10, weight="bold")

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from reports.cells.answers import recommendations, standing_of
-from reports.cells.ladders import Ladder, knee_of, ladders_of
+from reports.cells.ladders import Ladder, knee_of
+from reports.cells.report import Report
 from reports.cells.workload import Cell, Workload
 from reports.charts.gallery import Chart, slug
-from reports.charts.style import style_of
+from reports.charts.style import looks_of
 from reports.metrics import CPU, METRICS, P50, P99, PSS_LOADED, RATE, Metric, headlines
-from reports.record import Run
 from reports.stats import coverage
 from reports.units import duration, number
 from reports.untrusted import checked, read_json, take
@@ -61,13 +60,13 @@ class Experiment(NamedTuple):
 
 
 def page(
-    run: Run,
-    workloads: Sequence[Workload],
+    report: Report,
     charts: Sequence[Chart],
     experiments: Sequence[Experiment] = (),
     warnings: Sequence[str] = (),
 ) -> str:
     """Return the whole page."""
+    run, workloads, looks = report.run, report.workloads, looks_of(report.run)
     # A run that was cut short or went on for precision has not the blocks that it set out for.
     trials = max((len(cell.trials) for each in workloads for cell in each.cells), default=0)
     environment = Environment(
@@ -90,20 +89,21 @@ def page(
         charts=charts,
         experiments=experiments,
         warnings=warnings,
-        recommendations=recommendations(workloads) if workloads else [],
+        recommendations=report.answers.recommendations,
         questions=[title for title, _ in QUESTIONS],
         answers=[
-            [standing_of(workload, metric or workload.headline) for _, metric in QUESTIONS]
+            [report.answers.lead(workload, metric or workload.headline) for _, metric in QUESTIONS]
             for workload in workloads
             if workload.comparable
         ],
         first_of=_first_of(workloads),
-        knees=_knees(workloads),
+        ranks=report.ranks_by_headline,
+        knees=_knees(report.ladders),
         knee_metrics=(RATE, P50, P99, CPU),
         facts=machine_facts(run.machine),
         placements=sorted({workload.asked.placement for workload in workloads}),
         coverage=f"{coverage(trials):.4g}",
-        colour_of=lambda model: style_of(model).colour,
+        colour_of=lambda model: looks.of(model).colour,
     )
 
 
@@ -170,11 +170,11 @@ def _others(workload: Workload) -> list[Metric]:
     ]
 
 
-def _knees(workloads: Sequence[Workload]) -> list[tuple[Ladder, dict[str, Cell | None]]]:
-    """Return each ladder of rates with the knee of every model."""
+def _knees(ladders: Sequence[Ladder]) -> list[tuple[Ladder, list[tuple[Cell, Cell | None]]]]:
+    """Return each ladder of rates with a cell of every model, and its knee."""
     return [
-        (ladder, {model: knee_of(ladder.points(model)) for model in ladder.models})
-        for ladder in ladders_of(workloads)
+        (ladder, [(points[0], knee_of(points)) for points in map(ladder.points, ladder.models)])
+        for ladder in ladders
         if ladder.axis.field == "rate"
     ]
 

@@ -1,8 +1,8 @@
 """A run made readable: `summary.csv`, `charts/` and `report.html` in the run's folder.
 
-Only reads what was stored, so it can be done again at any time; what an earlier time drew and
-this one does not is removed. The folder may be anybody's: each file is replaced whole, and a link
-in its place, or in that of `charts/`, is not followed.
+Draws what a Report says and measures nothing, so it can be done again at any time; what an earlier
+time drew and this one does not is removed. The folder may be anybody's: each file is replaced
+whole, and a link in its place, or in that of `charts/`, is not followed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from reports.cells.frames import summary_frame
-from reports.cells.workload import workloads_of
+from reports.cells.report import Report
 from reports.charts.gallery import Chart, charts_of
 from reports.files import names_in, own_folder, read_regular, replace_in, replace_whole
 from reports.page.html import Experiment, experiments_of, page
@@ -25,30 +25,29 @@ def _quiet(_step: str) -> None:
     """Say nothing."""
 
 
-def publish(folder: RunFolder, on_step: Callable[[str], None] = _quiet) -> list[Path]:
-    """Write everything for `folder` and return the paths, the page last.
+def publish(
+    folder: RunFolder, report: Report, on_step: Callable[[str], None] = _quiet
+) -> list[Path]:
+    """Write everything into the folder that `report` was read from; return the paths, page last.
 
-    `on_step` is told in a few words how far it has come. StoreError when the run cannot be read
-    or the disk cannot be written.
+    `on_step` is told in a few words how far it has come. StoreError when the disk cannot be
+    written.
     """
-    run, samples = folder.read()
-    warnings = list(folder.warnings)
     writing = f"write the report into {folder.path}"
     with figure_errors(folder.path), disk_errors(writing):
-        workloads = workloads_of(run, samples)
         summary = folder.path / "summary.csv"
-        replace_whole(summary, summary_frame(workloads).to_csv(index=False))
+        replace_whole(summary, summary_frame(report).to_csv(index=False))
         on_step("wrote summary.csv")
         drawn = []
-        for chart in charts_of(run, workloads):
+        for chart in charts_of(report):
             drawn.append(chart)
             on_step(f"drew {chart.says}")
         charts = _replace_charts(folder.path / "charts", drawn)
-        report = folder.path / "report.html"
         experiments = _experiments(folder.path / "experiments.json")
-        replace_whole(report, page(run, workloads, drawn, experiments, warnings))
+        html = folder.path / "report.html"
+        replace_whole(html, page(report, drawn, experiments, folder.warnings))
         on_step("wrote report.html")
-    return [summary, *charts, report]
+    return [summary, *charts, html]
 
 
 def _replace_charts(into: Path, charts: Sequence[Chart]) -> list[Path]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["summary_table"]
+__all__ = ["Summary"]
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from reports.cells.answers import standing_of
-from reports.cells.ladders import Ladder, knee_of, ladders_of
-from reports.cells.workload import Cell, Workload, workloads_of
+from reports.cells.answers import ASKED
+from reports.cells.ladders import Ladder, knee_of
+from reports.cells.report import Report
+from reports.cells.workload import Cell, Workload
 from reports.metrics import (
     BANDWIDTH,
     CPU,
@@ -23,12 +24,9 @@ from reports.metrics import (
     PSS_LOADED,
     RATE,
     THROUGHPUT,
-    Metric,
 )
-from reports.record import Run, Sample
 from reports.units import MISSING
 
-COLUMNS: Sequence[Metric] = (THROUGHPUT, P50, P99, CPU, PSS_LOADED)
 HEADINGS: Mapping[str, str] = {
     THROUGHPUT.name: "requests/s",
     BANDWIDTH.name: "MiB/s",
@@ -40,34 +38,39 @@ HEADINGS: Mapping[str, str] = {
 }
 ROOM_FOR_RANGES = 110
 ROOM_FOR_LIMITS = 136
-"""Columns of the terminal from which on intervals, and what limited a cell, are shown as well."""
-
-
-def summary_table(run: Run, samples: Sequence[Sample]) -> Summary:
-    """Return the renderable summary of a run: `Console().print(summary_table(*folder.read()))`."""
-    return Summary(workloads_of(run, samples))
+ROOM_FOR_NOTES = 100
+"""Columns of the terminal from which on intervals, and what limited a cell, are shown as well, and
+what went wrong stands beside a model instead of below the table."""
 
 
 class Summary:
     """A table per workload, models by its headline figure; bold is the best of its column."""
 
-    def __init__(self, workloads: Sequence[Workload]) -> None:
-        self.workloads = workloads
+    def __init__(self, report: Report) -> None:
+        self.report = report
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Give rich the tables, wider ones where the terminal has the room."""
-        if not self.workloads:
+        if not self.report.workloads:
             yield Text("No trial was finished, so there is nothing to show.")
             return
         # A curve has a load for each model and level; where it bends is what it has to say.
-        for ladder in ladders_of(self.workloads):
+        for ladder in self.report.ladders:
             if ladder.axis.field == "rate":
                 yield _knees(ladder)
-        for workload in self.workloads:
+        for workload in self.report.workloads:
             if not workload.comparable:
                 continue
             width = options.max_width
-            yield _table(workload, ranges=width >= ROOM_FOR_RANGES, limits=width >= ROOM_FOR_LIMITS)
+            yield _table(
+                self.report,
+                workload,
+                ranges=width >= ROOM_FOR_RANGES,
+                limits=width >= ROOM_FOR_LIMITS,
+                notes=width >= ROOM_FOR_NOTES,
+            )
+            if width < ROOM_FOR_NOTES:
+                yield from _notes(workload)
         yield Text(
             "Medians over trials; latencies of all trials together; CPU us per request. Models that"
             " the trials do not tell apart share ranks. Bold: the best of those that served every"
@@ -76,18 +79,19 @@ class Summary:
         )
 
 
-def _table(workload: Workload, *, ranges: bool, limits: bool) -> Table:
+def _table(report: Report, workload: Workload, *, ranges: bool, limits: bool, notes: bool) -> Table:
     table = _blank(workload.scenario, workload.level, "")
-    columns = [workload.suited(metric) for metric in COLUMNS]
+    columns = [workload.suited(metric) for metric in ASKED]
     for metric in columns:
         table.add_column(HEADINGS[metric.name], justify="right", no_wrap=True)
         if ranges and metric is columns[0]:
             table.add_column("interval", justify="right", no_wrap=True, style="dim")
     if limits:
         table.add_column("limited by", no_wrap=True, style="dim")
-    table.add_column("", overflow="fold")
-    ranks = workload.ranks(workload.headline)
-    best = _best(workload)
+    if notes:
+        table.add_column("", overflow="fold")
+    ranks = report.ranks_by_headline(workload)
+    best = _best(report, workload)
     for cell in workload.ranking:
         figures: list[Text] = []
         for metric in columns:
@@ -101,9 +105,18 @@ def _table(workload: Workload, *, ranges: bool, limits: bool) -> Table:
             Text(str(ranks.get(cell.subject, ""))),
             Text(cell.subject, "" if cell.ranked else "dim"),
             *figures,
-            Text(", ".join(cell.notes), "yellow"),
+            *([Text(", ".join(cell.notes), "yellow")] if notes else []),
         )
     return table
+
+
+def _notes(workload: Workload) -> Iterator[Text]:
+    """Give what a reader must know before comparing a model with others, a line for each."""
+    noted = [cell for cell in workload.ranking if cell.notes]
+    for cell in noted:
+        yield Text(f"{cell.subject}: {', '.join(cell.notes)}", "yellow")
+    if noted:
+        yield Text()
 
 
 def _blank(scenario: str, load: str, *before: str) -> Table:
@@ -132,6 +145,6 @@ def _knees(ladder: Ladder) -> Table:
     return table
 
 
-def _best(workload: Workload) -> dict[str, Cell]:
-    standings = [standing_of(workload, metric) for metric in COLUMNS]
-    return {standing.metric.name: standing.best for standing in standings if standing}
+def _best(report: Report, workload: Workload) -> dict[str, Cell]:
+    leads = (report.answers.lead(workload, metric) for metric in ASKED)
+    return {lead.metric.name: lead.best for lead in leads if lead}

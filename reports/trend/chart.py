@@ -1,70 +1,93 @@
-"""The history of one load: a row of panels per figure, a column per model, runs from the left."""
+"""The history of one load: a row of panels per model, a column per figure, runs from the left."""
 
 from __future__ import annotations
 
 __all__ = ["history_chart"]
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from reports.cells.families import OTHER, choose
 from reports.charts.style import (
     GREY,
     WARNING,
-    WIDTH_INCHES,
-    new_figure,
+    Look,
+    Looks,
+    name_row,
+    new_frame,
     shortened,
-    style_of,
     thousands,
 )
 from reports.trend.history import METRICS, Trend
 
-TOP_INCHES, BOTTOM_INCHES, PANEL_INCHES = 1.15, 0.55, 1.5
+TOP_INCHES, ROW_INCHES, BOTTOM_INCHES = 1.05, 0.72, 0.55
+LEFT_INCHES, RIGHT_INCHES = 2.6, 0.3
+TITLE_LETTERS = 60
 
 
-def history_chart(trends: Sequence[Trend]) -> Figure:
-    """Draw the trends of one scenario at one level; at least one."""
+def history_chart(trends: Sequence[Trend], families: Mapping[str, str]) -> Figure:
+    """Draw the trends of one scenario at one level; at least one.
+
+    `families` has the family of every model that is known; see `Run.families`.
+    """
     metrics = list(dict.fromkeys(trend.metric for trend in trends))
-    models = list(dict.fromkeys(trend.model for trend in trends))
+    ranking = _ranking(trends, metrics[0])
+    chosen = choose({model: families.get(model, OTHER) for model in ranking})
     entries = {point.number: point.entry for trend in trends for point in trend.points}
     first, last = (entries[pick(entries)].started[:10] for pick in (min, max))
     days = f"1 run, {first}" if len(entries) == 1 else f"{len(entries)} runs, {first} to {last}"
-    height = TOP_INCHES + BOTTOM_INCHES + PANEL_INCHES * len(metrics)
-    figure = new_figure(
-        height,
+    frame = new_frame(
         f"{trends[0].scenario}: {trends[0].level}: history",
         f"{days}  ·  medians, intervals  ·  grey line: the machine changed"
         "  ·  red line: a change point, as advice",
+        chosen.sentence,
+        top=TOP_INCHES,
+        axes=ROW_INCHES * len(chosen.subjects),
+        bottom=BOTTOM_INCHES,
     )
-    panels = figure.subplots(len(metrics), len(models), sharex=True, sharey="row", squeeze=False)
-    figure.subplots_adjust(
-        left=0.95 / WIDTH_INCHES,
-        right=1 - 0.3 / WIDTH_INCHES,
-        top=1 - TOP_INCHES / height,
-        bottom=BOTTOM_INCHES / height,
-        wspace=0.12,
-        hspace=0.16,
+    panels = frame.figure.subplots(
+        len(chosen.subjects), len(metrics), sharex=True, sharey="col", squeeze=False
     )
+    left, right = frame.across(LEFT_INCHES, RIGHT_INCHES)
+    frame.figure.subplots_adjust(
+        left=left, right=right, top=frame.top, bottom=frame.bottom, wspace=0.2, hspace=0.24
+    )
+    known = dict.fromkeys((trend.model for trend in trends), OTHER)
+    looks = Looks({**families, **{m: f for m, f in known.items() if m not in families}})
     for trend in trends:
-        _draw(panels[metrics.index(trend.metric)][models.index(trend.model)], trend)
-    for column, model in zip(panels.T, models, strict=True):
-        column[0].set_title(model, size=10, loc="left")
-        column[-1].set_xlabel("run")
-        column[-1].set_xlim(min(entries) + 0.4, max(entries) + 1.6)  # runs count from 1
-        column[-1].xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
-    for row, metric in zip(panels, metrics, strict=True):
-        unit = METRICS[metric].unit
-        row[0].set_ylabel(shortened(f"{METRICS[metric].title}, {unit}", 24), size=8.5)
-        row[0].set_ylim(0, 1.12 * row[0].get_ylim()[1])  # room for the words of a change
-        row[0].yaxis.set_major_locator(MaxNLocator(4))
-        row[0].yaxis.set_major_formatter(FuncFormatter(thousands))
-    return figure
+        if trend.model in chosen.subjects:
+            row = panels[chosen.subjects.index(trend.model)]
+            _draw(row[metrics.index(trend.metric)], trend, looks.of(trend.model))
+    for model, row in zip(chosen.subjects, panels, strict=True):
+        name_row(row[0], model, looks.of(model))
+    for metric, axes in zip(metrics, panels[0], strict=True):
+        title = f"{METRICS[metric].title}, {METRICS[metric].unit}"
+        axes.set_title(shortened(title, TITLE_LETTERS), size=10, loc="left", weight="bold")
+        axes.set_ylim(0, 1.12 * axes.get_ylim()[1])  # room for the words of a change
+        axes.yaxis.set_major_locator(MaxNLocator(2))
+        axes.yaxis.set_major_formatter(FuncFormatter(thousands))
+    for axes in panels[-1]:
+        axes.set_xlabel("run")
+        axes.set_xlim(min(entries) + 0.4, max(entries) + 1.6)  # runs count from 1
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    return frame.figure
 
 
-def _draw(axes: Axes, trend: Trend) -> None:
-    style = style_of(trend.model)
+def _ranking(trends: Sequence[Trend], metric: str) -> list[str]:
+    """Return the models by their last figure, best first; last, those that have none."""
+    sign = -1 if METRICS[metric].more_is_better else 1
+    last = {
+        trend.model: sign * trend.points[-1].value for trend in trends if trend.metric == metric
+    }
+    models = dict.fromkeys(trend.model for trend in trends)
+    return sorted(models, key=lambda model: last.get(model, math.inf))
+
+
+def _draw(axes: Axes, trend: Trend, style: Look) -> None:
     for number, segment in enumerate(trend.segments):
         at = [point.number + 1 for point in segment]
         values = [point.value for point in segment]
