@@ -114,12 +114,12 @@ class Engine:
             raise ValueError(
                 f"{seconds} s make 1 to {MAX_INTERVALS} intervals, not of {interval_seconds} s"
             )
+        self._interval_seconds = interval_seconds  # also of a window that is interrupted
         cpu = time.process_time()
         begin = time.monotonic_ns()
         self._each(Worker.measure, begin, begin + _ns(seconds), _ns(interval_seconds))
         self._cpu_seconds = time.process_time() - cpu
         self._seconds = seconds
-        self._interval_seconds = interval_seconds
 
     def drain(self, seconds: float) -> None:
         """Take answers for at most `seconds`; what is left then is unfinished."""
