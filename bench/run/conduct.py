@@ -31,6 +31,7 @@ from bench.plan.scenarios import Profile, Scenario
 from bench.run.progress import Reporter
 from reports.record import Run
 from reports.store import RunFolder
+from servers.catalog import MODELS
 
 
 class Outcome(Enum):
@@ -53,6 +54,7 @@ def describe(profile: Profile, models: Sequence[str], seed: int, **chosen: Any) 
         profile=profile.name,
         seed=seed,
         models=list(models),
+        families={row.name: row.family for row in MODELS},
         scenarios=list(dict.fromkeys(scenario.name for scenario in profile.scenarios)),
         blocks=profile.blocks,
         window_seconds=profile.window_seconds,

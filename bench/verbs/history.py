@@ -26,6 +26,7 @@ from reports.files import replace_whole
 from reports.store import StoreError, disk_errors, figure_errors
 from reports.trend.history import METRICS, Entry, Trend, append, entry_of, read, trends
 from reports.trend.text import history_table
+from servers.catalog import MODELS
 
 DEFAULT = Path("reports/history.jsonl")
 HistoryFile = Annotated[
@@ -110,7 +111,6 @@ def _draw(found: list[Trend], folder: Path) -> list[Path]:
     """Draw a chart of each load, as PNG and SVG; return where."""
     from matplotlib import rc_context
 
-    from reports.cells.families import CLASSIC
     from reports.charts.gallery import slug
     from reports.charts.style import RC, render
     from reports.trend.chart import history_chart
@@ -120,7 +120,9 @@ def _draw(found: list[Trend], folder: Path) -> list[Path]:
     for (scenario, level), group in groupby(loads, lambda trend: (trend.scenario, trend.level)):
         name = slug("history", scenario, level)
         with rc_context(RC):
-            images = render(history_chart(list(group), CLASSIC), name)
+            images = render(
+                history_chart(list(group), {row.name: row.family for row in MODELS}), name
+            )
         for kind, image in images.items():
             paths.append(folder / f"{name}.{kind}")
             with disk_errors(f"write {paths[-1]}"):
