@@ -587,14 +587,24 @@ def test_threads_share_the_connections_out_and_add_their_figures_up() -> None:
 
 
 def test_an_interrupt_ends_the_phase_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    under_way = threading.Semaphore(0)  # once for each thread, which has a connection each
+
+    def script(connection: socket.socket) -> None:
+        for number, request in enumerate(scripted.requests(connection)):
+            if not number:
+                under_way.release()
+            connection.sendall(scripted.answer(request))
+
+    def interrupt(*_: object) -> None:
+        for _thread in range(2):
+            assert under_way.acquire(timeout=scripted.TIMEOUT_SECONDS)
+        raise KeyboardInterrupt
+
     with (
-        scripted.scripted_server(scripted.echo) as port,
+        scripted.scripted_server(script) as port,
         closing(Engine(AimedLoad(port=port, connections=2, engine_threads=2))) as engine,
     ):
         engine.open()
-
-        def interrupt(*_: object) -> None:
-            raise KeyboardInterrupt
 
         monkeypatch.setattr("concurrent.futures.Future.result", interrupt)
         with pytest.raises(KeyboardInterrupt):
