@@ -47,6 +47,14 @@ _Record = TypeVar("_Record", bound=Record)
 class StoreError(Exception):
     """A run that cannot be written, found or read; the message is a sentence for the user."""
 
+    @property
+    def exit_code(self) -> int:
+        """3 when the disk refused or a file is broken, 2 when the user asked for what is not there.
+
+        Only the former two have another error behind them.
+        """
+        return 3 if self.__cause__ else 2
+
 
 @contextlib.contextmanager
 def disk_errors(doing: str) -> Iterator[None]:

@@ -104,6 +104,8 @@ MODELS: tuple[Model, ...] = (
 class UnknownModel(LookupError):  # noqa: N818 - it says what was asked for
     """No model of this name; `nearest` is the likeliest one meant, or empty."""
 
+    exit_code = 2  # of a command that was given the name
+
     def __init__(self, name: str, nearest: str) -> None:
         hint = f"did you mean {nearest!r}?" if nearest else f"there are {', '.join(names())}."
         super().__init__(f"There is no model {name!r}; {hint}")

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.errors import UserError
 from bench.plan.precision import share
 from bench.plan.scenarios import SCENARIOS
 from reports.files import read_regular
@@ -37,7 +38,7 @@ from reports.untrusted import UntrustedError, fits, quoted
 KINDS = Limit._fields  # threshold, guard
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """A setting that cannot be; the message is a sentence."""
 
 

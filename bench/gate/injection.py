@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.errors import TroubleError
 from bench.gate.worktree import copy_servers
 
 SERVICE = "servers/service.py"
@@ -21,7 +22,7 @@ ECHO = "    def _echo(self, tag: int, body: bytes) -> Reply:\n"
 BEGINNING = "ECHO_ANSWER = ECHO + ANSWER\n"
 
 
-class InjectionError(RuntimeError):
+class InjectionError(TroubleError):
     """A tree that has changed so much that the text finds no place."""
 
 

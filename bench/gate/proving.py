@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.errors import UserError
 from bench.gate.injection import CASES, SAME_CODE, SPIN, Injection
 from bench.gate.rounds import ECHO_64, Rules, placed, verdicts
 from bench.measure.machine import fingerprint
@@ -172,7 +173,7 @@ def live(path: Path, project: Path, folder: Path, *, seconds: float, seed: int, 
             )
 
 
-class RecordingError(ValueError):
+class RecordingError(UserError):
     """A folder that holds no recording; the message is a sentence."""
 
 

@@ -32,6 +32,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.errors import TroubleError, UserError
 from bench.gate import reference_load
 from bench.gate.rounds import Rules
 from bench.gate.worktree import NoBaselineError
@@ -71,15 +72,15 @@ ADVICE = (
 Say = Callable[[str], object]
 
 
-class DifferentMachineError(ValueError):
+class DifferentMachineError(UserError):
     """A run that cannot join a baseline; the message is a sentence."""
 
 
-class BaselineNameError(ValueError):
+class BaselineNameError(UserError):
     """A name that cannot be one; the message is a sentence."""
 
 
-class RunFailedError(RuntimeError):
+class RunFailedError(TroubleError):
     """A run that is not whole, and is not kept; the message says which part failed."""
 
 

@@ -29,6 +29,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.errors import NothingToCompareError, UserError
 from servers.catalog import Model
 
 PACKAGE = "servers"
@@ -37,11 +38,11 @@ CATALOG = f"{PACKAGE}.catalog"
 MODELS_OF_A_TREE = "from servers.catalog import names; print(*names())"
 
 
-class RevisionError(ValueError):
+class RevisionError(UserError):
     """A base that git does not know; the message is a sentence."""
 
 
-class NoBaselineError(LookupError):
+class NoBaselineError(NothingToCompareError):
     """A base with nothing to compare with; the message is a sentence."""
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from bench.errors import TroubleError
 from bench.measure import meter
 from bench.measure.placement import pinned
 from clients.engine.driver import allow_descriptors
@@ -48,7 +49,7 @@ ROOT = Path(catalog.__file__).parents[1]
 """The folder that holds our `servers` package: all of this project that a server can import."""
 
 
-class ServerDied(RuntimeError):  # noqa: N818  # it says what happened; the server's fault, not ours
+class ServerDied(TroubleError):  # noqa: N818  # it says what happened; the server's fault, not ours
     """A server that ended, or did not start, answer or stop as it must; with its last words."""
 
 

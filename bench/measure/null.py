@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from bench.errors import TroubleError
 from bench.measure.placement import Placement, pinned, place
 from bench.measure.window import Timing, answers
 from clients.engine.exchange import Exchange
@@ -52,7 +53,7 @@ class Helper:
         return AimedLoad.at("127.0.0.1", self.port, load)
 
 
-class HelperEnded(RuntimeError):  # noqa: N818  # it says what happened
+class HelperEnded(TroubleError):  # noqa: N818  # it says what happened
     """A server of ours that is no model is gone; the message is a sentence."""
 
 

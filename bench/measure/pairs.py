@@ -25,6 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from bench.errors import TroubleError
 from bench.measure import meter
 from bench.measure.files import root_of
 from bench.measure.launch import Server, ServerDied
@@ -47,7 +48,7 @@ class Shape:
     warm_up_seconds: float = 0.1
 
 
-class NothingMeasured(RuntimeError):  # noqa: N818  # it says what happened
+class NothingMeasured(TroubleError):  # noqa: N818  # it says what happened
     """A slice without an answer: nothing can be said about it."""
 
 
@@ -108,7 +109,7 @@ class SideBySide:
             except SideFailed as failure:
                 return dataclasses.replace(blank, failure=str(failure), failed=failure.side)
             except GeneratorError as error:
-                return dataclasses.replace(blank, failure=f"the load generator failed: {error}")
+                return dataclasses.replace(blank, failure=str(error))
 
     def _figures(self, sides: Mapping[str, Side], rng: random.Random) -> dict[str, Any]:
         """Take both sides through their phases; return the fields of a Pair."""
@@ -137,7 +138,7 @@ def turns(names: Sequence[str], slices: int, rng: random.Random) -> Iterator[Seq
         yield back if number % 2 else forth
 
 
-class SideFailed(RuntimeError):  # noqa: N818  # it says what happened
+class SideFailed(TroubleError):  # noqa: N818  # it says what happened
     """A server that did not do what it must, and whose it was."""
 
     def __init__(self, side: str, sentence: str) -> None:

@@ -22,10 +22,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from bench.errors import UserError
 from bench.plan.scenarios import UnknownNameError
 
 
-class PlacementError(ValueError):
+class PlacementError(UserError):
     """CPUs that a user named and that cannot be used so; the message is a sentence."""
 
 

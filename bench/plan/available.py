@@ -13,6 +13,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import NamedTuple
 
+from bench.errors import UserError
 from servers.catalog import FAMILIES, MODELS, Model, find
 
 EXTRA = "threadmill[models]"
@@ -39,7 +40,7 @@ class Choice(NamedTuple):
     left_out: tuple[str, ...]  # a sentence for each that cannot run here
 
 
-class UnavailableError(LookupError):
+class UnavailableError(UserError):
     """A model that was asked for by name and cannot run here; the message says what it lacks."""
 
 

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from bench.errors import UserError
 from bench.plan.order import PlannedTrial
 from reports.key import CellKey
 from reports.record import Sample
@@ -22,7 +23,7 @@ UNITS: Mapping[str, float] = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 
 DEFAULT_BUDGET = "10m"
 
 
-class QuantityError(ValueError):
+class QuantityError(UserError):
     """A word that is not the quantity it should be; the message is a sentence."""
 
 

@@ -25,10 +25,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.errors import UserError
 from reports.load import FILE_KINDS, Load
 
 
-class UnknownNameError(LookupError):
+class UnknownNameError(UserError):
     """A name that is in no table of ours; the message suggests the nearest."""
 
     def __init__(self, what: str, name: str, known: Mapping[str, object]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = [
     "INTERRUPTED",
-    "NO_BASELINE",
     "RESULTS",
     "TROUBLE",
     "USAGE",
@@ -30,15 +29,12 @@ import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from bench.errors import INTERRUPTED, TROUBLE, USAGE
 from bench.plan.available import choose
 from reports.store import RunFolder, Store
 from reports.untrusted import for_terminal, visible
 from servers.catalog import Model
 
-USAGE = 2
-TROUBLE = 3  # a trial failed, or the machine would not do it
-NO_BASELINE = 5  # nothing to compare with
-INTERRUPTED = 130
 MOST_LETTERS = 2_000  # of a sentence
 
 app = typer.Typer(

@@ -26,6 +26,8 @@ EXIT_SECONDS = 2.0
 class GeneratorError(RuntimeError):
     """The engine's process refused a phase or ended; the message has its last words."""
 
+    exit_code = 3  # the machine's trouble, or ours
+
 
 class Generator:
     """A context manager around the process; phases as in `clients.engine.driver.Driver`."""
@@ -102,5 +104,5 @@ class Generator:
             raise GeneratorError(f"the load generator ended: {words.strip() or 'without a word'}")
         answer = json.loads(line)
         if isinstance(answer, dict) and "error" in answer:
-            raise GeneratorError(answer["error"])
+            raise GeneratorError(f"the load generator failed: {answer['error']}")
         return answer

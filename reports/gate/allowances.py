@@ -24,6 +24,8 @@ FORM = "MODEL/SCENARIO/METRIC until YYYY-MM-DD: WHY"
 class AllowanceError(ValueError):
     """A text that is no allowance; the message is a sentence."""
 
+    exit_code = 2  # the user's to mend
+
 
 class Allowance(NamedTuple):
     """One of them."""

@@ -31,9 +31,13 @@ MOST_LETTERS = 1_000  # of a name
 class UnreadableError(ValueError):
     """Something that holds no results; the message is a sentence."""
 
+    exit_code = 2  # the user named the wrong thing
+
 
 class InvalidResultsError(UnreadableError):
     """Results with a field that cannot be; the message names it."""
+
+    exit_code = 3  # the right thing, and it is broken
 
 
 def results_of_json(label: str, values: object) -> Results:

@@ -25,6 +25,8 @@ BEGIN, END = "<!-- gate-selftest {}: begin -->", "<!-- gate-selftest {}: end -->
 class MarkerError(ValueError):
     """A page without the place for the tables; the message is a sentence."""
 
+    exit_code = 2  # the user's to mend
+
 
 class Grid(NamedTuple):
     """A table: what it is about, its headings, and its rows of text."""
