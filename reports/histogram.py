@@ -23,7 +23,7 @@ __all__ = [
 
 import base64
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -109,6 +109,20 @@ class Histogram:
         histogram = cls()
         histogram._text = text
         return histogram
+
+    def __reduce__(self) -> tuple[Callable[..., Histogram], tuple[object, ...]]:
+        """Go to another process as text, or as the slots that are used: few of the 27,648."""
+        if self._counts is None or self._text:
+            return Histogram.encoded, (self._text,)
+        used = np.flatnonzero(self._counts)
+        return Histogram.of_slots, (used, self._counts[used])
+
+    @classmethod
+    def of_slots(cls, slots: npt.NDArray[np.intp], used: npt.NDArray[np.int64]) -> Histogram:
+        """Build a histogram of the counts of some slots; those of all others are 0."""
+        counts = np.zeros(SLOTS, np.int64)
+        counts[slots] = used
+        return cls(counts)
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[Sequence[int]]) -> Histogram:

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from reports.cells.families import chosen_of
-from reports.cells.report import Report
 from reports.cells.workload import Cell, Workload
 from reports.charts.style import (
     FAINT,
@@ -28,6 +27,7 @@ from reports.charts.style import (
     thousands,
 )
 from reports.metrics import JAIN, THROUGHPUT, UNSERVED, Trial
+from reports.record import Run
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,16 +36,16 @@ STEPS = 300  # ticks closer than this share of the axis are one
 BROADEST = 4.0  # times the mean; a connection beyond stands at the edge, and is counted there
 
 
-def fairness(report: Report, workload: Workload) -> Figure | None:
+def fairness(run: Run, workload: Workload) -> Figure | None:
     """Draw the shares of all connections; None for one connection, or without any answer."""
-    cells, left_out = chosen_of(report.run, workload)
-    looks = looks_of(report.run)
+    cells, left_out = chosen_of(run, workload)
+    looks = looks_of(run)
     rows = [(cell, trial) for cell in cells if (trial := _median_trial(cell))]
     if not rows or workload.load.connections < 2:
         return None
     frame = new_frame(
         f"{workload.scenario}: {workload.level}: requests per connection",
-        f"{facts(report.run, workload.asked)}  ·  of each model the trial of median throughput",
+        f"{facts(run, workload.asked)}  ·  of each model the trial of median throughput",
         left_out,
         top=TOP_INCHES,
         axes=ROW_INCHES * len(rows),

@@ -1,13 +1,21 @@
-"""Every chart of a run, as PNG and SVG. A new chart is a module and a row here."""
+"""Every chart of a run, as PNG and SVG. A new chart is a module and a row here.
+
+Drawing is what a report takes longest for, so the charts of many workloads are drawn by processes
+of their own, a workload at a time: each is sent a Run and a Workload, and returns the images.
+"""
 
 from __future__ import annotations
 
 __all__ = ["Chart", "charts_of", "slug"]
 
+import os
 import re
+import signal
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from typing import NamedTuple
 
 from matplotlib import rc_context
@@ -21,6 +29,7 @@ from reports.charts.percentiles import percentile_curves
 from reports.charts.scaling import scaling
 from reports.charts.style import RC, render
 from reports.charts.timeline import timeline
+from reports.record import Run
 
 MOST_LETTERS = 120  # of the name of a file
 
@@ -35,7 +44,7 @@ class Chart(NamedTuple):
     images: Mapping[str, bytes]  # by suffix: png, svg
 
 
-WORKLOAD_CHARTS: Mapping[str, tuple[Callable[[Report, Workload], Figure | None], str]] = {
+WORKLOAD_CHARTS: Mapping[str, tuple[Callable[[Run, Workload], Figure | None], str]] = {
     "overview": (overview, "throughput, latency, CPU per request and memory of each model"),
     "percentiles": (percentile_curves, "latency from p50 to p99.99"),
     "timeline": (timeline, "throughput and latency over one trial"),
@@ -43,25 +52,54 @@ WORKLOAD_CHARTS: Mapping[str, tuple[Callable[[Report, Workload], Figure | None],
 }
 """What is drawn of each workload, in this order: by name, the function and what it shows."""
 
+FEW_WORKLOADS = 2  # are drawn sooner than other processes start
+MOST_PROCESSES = 4  # each takes some 150 MiB
+
 
 def charts_of(report: Report) -> Iterator[Chart]:
     """Draw one chart after the other; those that the figures do not suffice for are left out."""
     within = {
         rung for ladder in report.ladders if ladder.axis.alone for rung in map(id, ladder.workloads)
     }
-    for workload in report.workloads:
-        if id(workload) in within:
-            continue
-        for name, (draw, says) in WORKLOAD_CHARTS.items():
-            file = slug(workload.scenario, workload.level, name)
-            if images := _images(file, partial(draw, report, workload)):
-                where = f"{workload.scenario}, {workload.level}"
-                yield Chart(file, workload.scenario, workload.level, f"{where}: {says}", images)
+    drawn = [workload for workload in report.workloads if id(workload) not in within]
+    processes = min(len(os.sched_getaffinity(0)), MOST_PROCESSES, len(drawn))
+    if processes < 2 or len(drawn) <= FEW_WORKLOADS:
+        for workload in drawn:
+            yield from _charts(report.run, workload)
+    else:
+        yield from _drawn_beside(report.run, drawn, processes)
     for ladder in report.ladders:
         file = slug(ladder.scenario, ladder.load, f"by-{ladder.axis.field}")
         says = f"{ladder.scenario}, {ladder.load}: figures against the {ladder.axis.title}"
-        if images := _images(file, partial(scaling, report, ladder)):
+        if images := _images(file, partial(scaling, report.run, ladder)):
             yield Chart(file, ladder.scenario, "", says, images)
+
+
+def _drawn_beside(run: Run, workloads: Sequence[Workload], processes: int) -> Iterator[Chart]:
+    """Draw in other processes. They are spawned: a fork would copy the terminal's thread's locks.
+
+    Ctrl-C reaches all processes of a terminal, and is for the first of them to answer.
+    """
+    pool = ProcessPoolExecutor(
+        processes, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
+    )
+    try:
+        for charts in pool.map(partial(_all_charts, run), workloads):
+            yield from charts
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _all_charts(run: Run, workload: Workload) -> list[Chart]:
+    return list(_charts(run, workload))
+
+
+def _charts(run: Run, workload: Workload) -> Iterator[Chart]:
+    for name, (draw, says) in WORKLOAD_CHARTS.items():
+        file = slug(workload.scenario, workload.level, name)
+        if images := _images(file, partial(draw, run, workload)):
+            where = f"{workload.scenario}, {workload.level}"
+            yield Chart(file, workload.scenario, workload.level, f"{where}: {says}", images)
 
 
 def slug(*words: str) -> str:

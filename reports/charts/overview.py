@@ -17,7 +17,6 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from reports.cells.families import chosen_of
-from reports.cells.report import Report
 from reports.cells.workload import Cell, Workload
 from reports.charts.style import (
     FAINT,
@@ -34,6 +33,7 @@ from reports.charts.style import (
     thousands,
 )
 from reports.metrics import CPU, P50, P90, P99, PSS_IDLE, PSS_LOADED, THROUGHPUT, Metric
+from reports.record import Run
 
 ROW_INCHES = 0.46
 TOP_INCHES = 1.3
@@ -43,9 +43,9 @@ NOTE_LETTERS = 32
 ROOM_FOR_WORDS = 1.32  # how much longer than its longest bar a panel is
 
 
-def overview(report: Report, workload: Workload) -> Figure:
+def overview(run: Run, workload: Workload) -> Figure:
     """Draw one workload's four headline figures for its models."""
-    run, looks = report.run, looks_of(report.run)
+    looks = looks_of(run)
     cells, left_out = chosen_of(run, workload)
     trials = max(len(cell.trials) for cell in cells)
     shown = (

@@ -17,7 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.cells.families import chosen_of
-from reports.cells.report import Report
 from reports.cells.workload import Cell, Workload
 from reports.charts.style import (
     End,
@@ -30,6 +29,7 @@ from reports.charts.style import (
     shortened,
 )
 from reports.histogram import SAMPLES_ABOVE, Histogram, is_supported
+from reports.record import Run
 
 TOP_INCHES, AXES_INCHES, BOTTOM_INCHES = 0.8, 4.0, 0.6
 TICKS = (50.0, 90.0, 99.0, 99.9, 99.99)
@@ -45,17 +45,17 @@ class Curve(NamedTuple):
     bound_from: int  # the index from which on the latencies are lower bounds
 
 
-def percentile_curves(report: Report, workload: Workload) -> Figure | None:
+def percentile_curves(run: Run, workload: Workload) -> Figure | None:
     """Draw the latencies of a workload's models; None when nobody has answered enough."""
-    cells, left_out = chosen_of(report.run, workload)
+    cells, left_out = chosen_of(run, workload)
     pairs = [(cell, curve_of(cell.answered, cell.unanswered)) for cell in cells]
     curves = [(cell, curve) for cell, curve in pairs if curve is not None]
     if not curves:
         return None
-    looks = looks_of(report.run)
+    looks = looks_of(run)
     frame = new_frame(
         f"{workload.scenario}: {workload.level}: latency from p50 to p99.99",
-        f"{facts(report.run, workload.asked)}  ·  all trials together; "
+        f"{facts(run, workload.asked)}  ·  all trials together; "
         f"a curve ends where fewer than {SAMPLES_ABOVE} requests were slower",
         left_out,
         top=TOP_INCHES,

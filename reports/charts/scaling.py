@@ -12,7 +12,6 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 
 from reports.cells.families import chosen_on
 from reports.cells.ladders import Ladder, Panel, knee_of
-from reports.cells.report import Report
 from reports.cells.workload import Cell
 from reports.charts.style import (
     INK,
@@ -28,17 +27,18 @@ from reports.charts.style import (
     thousands,
 )
 from reports.metrics import P99
+from reports.record import Run
 
 TOP_INCHES, AXES_INCHES, BOTTOM_INCHES = 1.2, 6.8, 0.6
 MOST_TICKS = 6
 
 
-def scaling(report: Report, ladder: Ladder) -> Figure:
+def scaling(run: Run, ladder: Ladder) -> Figure:
     """Draw four figures of the models against what the workloads of a ladder differ in."""
-    chosen, looks = chosen_on(report.run, ladder), looks_of(report.run)
+    chosen, looks = chosen_on(run, ladder), looks_of(run)
     frame = new_frame(
         f"{ladder.scenario}: {ladder.load}: by {ladder.axis.title}",
-        f"{facts(report.run, ladder.workloads[0].asked)}  ·  hollow: not ranked "
+        f"{facts(run, ladder.workloads[0].asked)}  ·  hollow: not ranked "
         "(connections unserved, errors or failures)  ·  cross: stopped there",
         chosen.sentence,
         top=TOP_INCHES,

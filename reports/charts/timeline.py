@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports.cells.families import chosen_of
-from reports.cells.report import Report
 from reports.cells.workload import Cell, Workload
 from reports.charts.style import (
     GREY,
@@ -35,6 +34,7 @@ from reports.charts.style import (
 )
 from reports.histogram import Histogram, is_supported
 from reports.metrics import THROUGHPUT
+from reports.record import Run
 from reports.tally import Tally
 
 Floats = npt.NDArray[np.float64]
@@ -55,19 +55,19 @@ class Track(NamedTuple):
     latency_us: dict[float, Floats]  # by percentile; nan where an interval has too few samples
 
 
-def timeline(report: Report, workload: Workload) -> Figure | None:
+def timeline(run: Run, workload: Workload) -> Figure | None:
     """Draw throughput and latency over one window of each model; None without any interval."""
-    cells, left_out = chosen_of(report.run, workload)
+    cells, left_out = chosen_of(run, workload)
     tracks = [track for cell in cells if (track := track_of(cell))]
     if not tracks:
         return None
-    looks = looks_of(report.run)
+    looks = looks_of(run)
     medians = np.concatenate([track.latency_us[50.0] for track in tracks])
     # A column of panels that are mostly empty, because intervals have too few requests, misleads.
     columns = 2 if np.isfinite(medians).mean() > 0.5 else 1
     frame = new_frame(
         f"{workload.scenario}: {workload.level}: one trial over time",
-        f"{facts(report.run, workload.asked)}  ·  of each model the trial of median throughput",
+        f"{facts(run, workload.asked)}  ·  of each model the trial of median throughput",
         left_out,
         top=TOP_INCHES,
         axes=ROW_INCHES * len(tracks),
