@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import math
 import random
 from collections.abc import Callable
 from functools import partial
 
 import pytest
+from rich.console import Console
 
-from bench.capacity.climb import search
+from bench.capacity.climb import Answer, search
 from bench.capacity.promise import Promise
 from bench.capacity.search import MOST_RATES, Found, Search
+from bench.capacity.text import capacity_table
 from bench.measure.placement import allowed_cpus
 from bench.plan.order import cells
 from bench.plan.precision import QuantityError
@@ -145,3 +148,19 @@ def test_models_take_turns_and_a_model_that_starves_connections_keeps_nothing(
     assert [name for name, rate in turns if rate][:4] == ["thread", "serial"] * 2
     assert len(said) == len(turns)
     assert best.to_json()["scenario"] == "echo"
+
+
+def test_the_table_says_of_each_model_its_rate_its_interval_and_what_broke_it() -> None:
+    thread, serial = cells([find("thread"), find("serial")], [SCENARIOS["echo"]])
+    answers = [
+        Answer(thread, Found(2_000.0, 1_900.0, 2_100.0, 9), "p99 21 ms", 12.34),
+        Answer(serial, Found(0.0, 0.0, math.inf, 4), "63 unfinished", 0.0),
+    ]
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(capacity_table(answers, "echo", "p99=20ms"))
+    title, _, *rows = console.export_text().splitlines()
+    assert title.strip() == "echo: the most requests/s at p99=20ms"
+    assert [row.split() for row in rows] == [
+        ["thread", "2,000", "1,900", "to", "2,100", "12.3", "9", "p99", "21", "ms"],
+        ["serial", "none", "0", "to", "?", "0.0", "4", "63", "unfinished"],
+    ]

@@ -16,6 +16,7 @@ import pytest
 
 import bench.verbs.gate as verb
 from bench.__main__ import main
+from bench.gate import against_commit
 from bench.gate.rounds import ECHO_64, Rules, placed, scenario_named, verdicts
 from bench.measure.pairs import Shape, SideBySide
 from bench.plan.order import PlannedCell, cells
@@ -169,7 +170,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         def made_up(cells: Sequence[PlannedCell], *_: object) -> list[Verdict]:
             return [Verdict(cell=cell.key, metric="cpu", outcome=outcome) for cell in cells]
 
-        monkeypatch.setattr(verb, "verdicts", made_up)
+        monkeypatch.setattr(against_commit, "verdicts", made_up)
 
     return find_these
 
@@ -216,7 +217,7 @@ def test_a_model_that_the_base_does_not_have_is_no_failure(
     gate: Gate, judged: Callable[[Outcome], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged(Outcome.PASS)
-    monkeypatch.setattr(verb, "models_in", lambda _tree: {"thread"})
+    monkeypatch.setattr(against_commit, "models_in", lambda _tree: {"thread"})
     assert gate("--base", "HEAD", "--models", "thread,asyncio").code == 0
     assert gate("--base", "HEAD", "--models", "asyncio").code == 5
 
@@ -279,7 +280,7 @@ def test_a_real_gate_of_one_model_against_its_own_commit(
         short = dataclasses.replace(rules, shape=shape, most_blocks=1)
         return verdicts(cells, base, head, cpus, short, said)
 
-    monkeypatch.setattr(verb, "verdicts", quick)
+    monkeypatch.setattr(against_commit, "verdicts", quick)
     junit = tmp_path / "gate.xml"
     done = gate("--base", "HEAD", "--models", "coroutine", "--pairs", "8", "--junit", str(junit))
     assert done.code in {0, 4}, done

@@ -6,13 +6,13 @@ import secrets
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from bench.gate.rounds import PLACEMENT, placed, scenario_named
 from bench.gate.stored import ADVICE, names, read, save
 from bench.measure.placement import PLACEMENTS, find_placement
 from bench.run.conduct import interruptible
 from bench.verbs.common import INTERRUPTED, Terminal, app, examples, fail, models_named, named
+from bench.verbs.tables import plain_table
 
 baselines = typer.Typer(help="Store runs to hold later ones against.", no_args_is_help=True)
 app.add_typer(baselines, name="baseline")
@@ -57,17 +57,10 @@ def save_baseline(
 @baselines.command("list", epilog=examples("baseline list"))
 def list_baselines() -> None:
     """List the stored baselines."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("name", "runs", "last", "commit", "cells"):
-        table.add_column(heading, overflow="fold")
+    rows = []
     for name in names():
         runs = read(name)
         last = runs[-1]
-        table.add_row(
-            name,
-            str(len(runs)),
-            last.started[:16],
-            last.commit,
-            ", ".join(sorted(cell.name for cell in last.figures)),
-        )
-    Terminal().print(table)
+        measured = ", ".join(sorted(cell.name for cell in last.figures))
+        rows.append((name, str(len(runs)), last.started[:16], last.commit, measured))
+    Terminal().print(plain_table(("name", "runs", "last", "commit", "cells"), rows))

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from bench.plan.precision import share
 from bench.plan.scenarios import UnknownNameError
@@ -19,15 +16,13 @@ from bench.verbs.common import Results as ResultsFolder
 from reports.files import read_regular
 from reports.store import FILE, RunFolder
 from reports.trend.compare import (
-    Answer,
-    Comparison,
     Results,
-    Series,
     compare,
     exit_code,
     only_on_one_side,
     warnings,
 )
+from reports.trend.compare_text import comparison_json, comparison_table
 from reports.trend.foreign import (
     InvalidResultsError,
     UnreadableError,
@@ -36,12 +31,9 @@ from reports.trend.foreign import (
     run_of,
 )
 from reports.trend.history import METRICS
-from reports.units import duration, number
 from reports.untrusted import NotJsonError, UntrustedError, read_json
 
-STYLES = {Answer.WORSE: "bold red", Answer.BETTER: "green", Answer.TOO_FEW: "yellow"}
 LATEST = "latest"
-MICROSECONDS = {"s": 1e6, "us": 1.0}
 
 
 @app.command(
@@ -78,11 +70,10 @@ def compare_results(
         for name, why in side.troubles.items()
     ]
     if as_json:
-        rows = [comparison.to_json() for comparison in compared]
-        print(json.dumps({"a": a, "b": b, "compared": rows, "remarks": remarks}, indent=2))
+        print(json.dumps(comparison_json(a, b, compared, remarks), indent=2))
     else:
         console = Terminal()
-        console.print(_table(compared) if compared else "the two have nothing in common")
+        console.print(comparison_table(compared))
         for remark in remarks:
             console.print(remark, style="yellow", markup=False, soft_wrap=True)
     raise typer.Exit(exit_code(compared, one, other, threshold))
@@ -122,30 +113,3 @@ def _of_file(name: str, path: Path, metrics: Sequence[str]) -> Results:
     except UntrustedError as error:
         raise InvalidResultsError(f"{name} is not as it should be: {error}") from error
     return results_of_json(name, values)
-
-
-def _table(compared: Sequence[Comparison]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("figure", overflow="fold")
-    for heading in ("A", "B", "B/A", "interval"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("B is", no_wrap=True)
-    for each in compared:
-        known = each.answer is not Answer.TOO_FEW
-        table.add_row(
-            Text(each.name),
-            _write(each.a),
-            _write(each.b),
-            f"{each.ratio:.3f}",
-            f"{each.low:.3f} {each.high:.3f}" if known else "",
-            Text(str(each.answer), STYLES.get(each.answer, "")),
-        )
-    return table
-
-
-def _write(series: Series) -> str:
-    if series.unit in MICROSECONDS:
-        return duration(series.value * MICROSECONDS[series.unit])
-    # "requests/s" would not fit, and the figure's name says what it is.
-    unit = f" {series.unit}" if len(series.unit) <= 4 else ""
-    return f"{number(series.value)}{unit}"

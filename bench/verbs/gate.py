@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,16 +12,12 @@ from typing import Annotated
 
 import typer
 
+from bench.gate import against_commit
 from bench.gate import stored as baseline
 from bench.gate.config import read
-from bench.gate.rounds import PAIRS, PLACEMENT, Rules, placed, scenario_named, verdicts
-from bench.gate.worktree import models_in, resolve, side_by_side, unchanged
+from bench.gate.rounds import PAIRS, PLACEMENT, Rules, placed, scenario_named
 from bench.measure.launch import ROOT
-from bench.measure.machine import fingerprint
-from bench.measure.placement import PLACEMENTS, allowed_cpus, find_placement
-from bench.plan.order import cells
-from bench.plan.scenarios import Scenario
-from bench.run.conduct import interruptible
+from bench.measure.placement import PLACEMENTS, find_placement
 from bench.verbs.common import (
     USAGE,
     Seed,
@@ -38,14 +32,11 @@ from bench.verbs.common import (
 from reports.files import append_out, write_out
 from reports.gate.allowances import Allowance, allow
 from reports.gate.effects import LEAST_PAIRS
-from reports.gate.render.action_benchmark import entries
 from reports.gate.render.annotations import workflow_commands
-from reports.gate.render.junit import junit
+from reports.gate.render.files import RENDERERS
 from reports.gate.render.markdown import markdown
 from reports.gate.render.text import gate_table
-from reports.gate.verdicts import ERRORS, GateReport, Outcome, Verdict
-from reports.key import CellKey
-from servers.catalog import Model
+from reports.gate.verdicts import GateReport
 
 
 class Inconclusive(StrEnum):
@@ -54,14 +45,6 @@ class Inconclusive(StrEnum):
     PASS = "pass"  # noqa: S105  # no word to log in with
     FAIL = "fail"
 
-
-RENDERERS: Mapping[str, Callable[[GateReport], str]] = {
-    "json": lambda report: json.dumps(report.to_json(), indent=2) + "\n",
-    "markdown": markdown,
-    "junit": junit,
-    "action_benchmark": lambda report: json.dumps(entries(report), indent=2) + "\n",
-}
-"""The files that the gate writes when it is given their names."""
 
 File = Path | None
 
@@ -133,7 +116,7 @@ def gate(
         for scenario in named(scenarios, scenario_named)
     ]
     if base:
-        report = _side_by_side(base, asked, loads, rules, changed=changed)
+        report = against_commit.judge(base, ROOT, asked, loads, rules, changed=changed, said=_say)
     else:
         report = baseline.judge(against, asked, loads, rules, enforced=enforce, said=_say)
     report = allow(report, allowances, datetime.now(UTC).date())
@@ -149,52 +132,6 @@ def gate(
 
 def _say(line: str) -> None:
     Terminal(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _side_by_side(
-    base: str,
-    models: Sequence[Model],
-    scenarios: Sequence[Scenario],
-    rules: Rules,
-    *,
-    changed: bool,
-) -> GateReport:
-    """Compare the working tree with a commit."""
-    commit = resolve(base, ROOT)
-    began, started = datetime.now(UTC), time.monotonic()
-    with interruptible(), side_by_side(commit, ROOT) as trees:
-        same = unchanged(models, trees) if changed else []
-        known = models_in(trees.base)
-        judged = [model for model in models if model not in same and model.name in known]
-        missing = [model for model in models if model.name not in known]
-        found = verdicts(
-            cells(judged, scenarios), trees.base, trees.head, allowed_cpus(), rules, _say
-        )
-    found += [
-        Verdict(
-            cell=CellKey(scenario.name, scenario.level, model.name),
-            metric=ERRORS,
-            outcome=Outcome.NO_BASELINE,
-            reason="the base has no such model",
-        )
-        for model in missing
-        for scenario in scenarios
-    ]
-    shape = rules.shape
-    return GateReport(
-        base=f"{base} ({commit[:12]})",
-        head=f"the working tree ({fingerprint()['commit']})",
-        started=began.isoformat(timespec="seconds"),
-        seconds=time.monotonic() - started,
-        placement=", ".join(dict.fromkeys(scenario.placement for scenario in scenarios)),
-        method=(
-            f"side by side, {rules.pairs} pairs of fresh servers in a block, in each {shape.slices}"
-            f" pairs of {shape.slice_seconds:g} s slices, seed {rules.seed}"
-        ),
-        machine=fingerprint(),
-        verdicts=found,
-        left_out={model.name: "none of its files differ from the base" for model in same},
-    )
 
 
 def _publish(report: GateReport, files: Mapping[str, Path | None]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -22,9 +21,8 @@ from bench.verbs.common import (
     stored_run,
     warn,
 )
-from reports.files import replace_whole
-from reports.store import StoreError, disk_errors, figure_errors
-from reports.trend.history import METRICS, Entry, Trend, append, entry_of, read, trends
+from reports.store import StoreError, figure_errors
+from reports.trend.history import METRICS, Entry, append, entry_of, read, trends
 from reports.trend.text import history_table
 from servers.catalog import MODELS
 
@@ -68,10 +66,13 @@ def history(
         named(scenarios, _known("scenario", _in_cells(entries, "scenario"))),
     )
     if as_json:
-        print(json.dumps([_json(trend) for trend in found], indent=2))
+        print(json.dumps([trend.to_json() for trend in found], indent=2))
         return
     Terminal().print(history_table(found))
-    for path in _draw(found, output or file.parent):
+    from reports.trend.chart import write_charts  # with matplotlib, which takes its time
+
+    families = {row.name: row.family for row in MODELS}
+    for path in write_charts(found, families, output or file.parent):
         Terminal().print(f"chart: {path}", markup=False, soft_wrap=True)
 
 
@@ -87,48 +88,6 @@ def _known(what: str, names: Mapping[str, object]) -> Callable[[str], str]:
 def _in_cells(entries: Sequence[Entry], field: str) -> dict[str, None]:
     """Return the models or scenarios that the history has; the catalogue may know them no more."""
     return dict.fromkeys(getattr(kept.cell, field) for entry in entries for kept in entry.cells)
-
-
-def _json(trend: Trend) -> dict[str, object]:
-    return {
-        **{name: getattr(trend, name) for name in ("metric", "scenario", "level", "model")},
-        "segments": [
-            [
-                {"run": p.entry.run, "started": p.entry.started, "commit": p.entry.commit,
-                 "value": p.value, "low": p.low, "high": p.high}
-                for p in segment
-            ]
-            for segment in trend.segments
-        ],
-        "change_points": [
-            {"run": c.point.entry.run, "commit": c.point.entry.commit, "share": c.share, "p": c.p}
-            for c in trend.changes()
-        ],
-    }  # fmt: skip
-
-
-def _draw(found: list[Trend], folder: Path) -> list[Path]:
-    """Draw a chart of each load, as PNG and SVG; return where."""
-    from matplotlib import rc_context
-
-    from reports.charts.gallery import slug
-    from reports.charts.style import RC, render
-    from reports.trend.chart import history_chart
-
-    paths = []
-    loads = sorted(found, key=lambda trend: (trend.scenario, trend.level))
-    for (scenario, level), group in groupby(loads, lambda trend: (trend.scenario, trend.level)):
-        name = slug("history", scenario, level)
-        with rc_context(RC):
-            images = render(
-                history_chart(list(group), {row.name: row.family for row in MODELS}), name
-            )
-        for kind, image in images.items():
-            paths.append(folder / f"{name}.{kind}")
-            with disk_errors(f"write {paths[-1]}"):
-                folder.mkdir(parents=True, exist_ok=True)
-                replace_whole(paths[-1], image)
-    return paths
 
 
 @histories.command(epilog=examples("history add", "history add 20261123T181500Z-standard"))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from bench.capacity.climb import search
 from bench.capacity.promise import Promise
+from bench.capacity.text import capacity_table
 from bench.measure.placement import allowed_cpus
 from bench.plan.order import cells
 from bench.plan.scenarios import find_load
@@ -45,34 +45,10 @@ def capacity(
             allowed_cpus(),
             lambda line: lines.print(line, markup=False, highlight=False, soft_wrap=True),
         )
-    rows = [answer.to_json() for answer in answers]
     if as_json:
-        print(json.dumps(rows, indent=2))
-        return
-    table = Table(title=f"{scenario}: the most requests/s at {slo}", title_justify="left", box=None)
-    for heading, justify in CAPACITY_COLUMNS.items():
-        table.add_column(heading, justify=justify, overflow="fold")
-    for row in rows:
-        high = f"{row['high']:,.0f}" if row["high"] else "?"
-        table.add_row(
-            row["model"],
-            f"{row['rate']:,.0f}" if row["rate"] else "none",
-            f"{row['low']:,.0f} to {high}",
-            f"{row['cpu_us_per_request']:.1f}",
-            str(row["trials"]),
-            row["broken_by"],
-        )
-    Terminal().print(table)
-
-
-CAPACITY_COLUMNS: dict[str, Literal["left", "right"]] = {
-    "model": "left",
-    "requests/s": "right",
-    "between": "right",
-    "CPU us": "right",
-    "trials": "right",
-    "what broke it above": "left",
-}
+        print(json.dumps([answer.to_json() for answer in answers], indent=2))
+    else:
+        Terminal().print(capacity_table(answers, scenario, slo))
 
 
 @app.command(epilog=examples("selftest"))

@@ -8,11 +8,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
-
 from bench.plan.available import reason_against
 from bench.plan.scenarios import FILES, SCENARIOS, STUDIES
 from bench.verbs.common import AsJson, Terminal, app, examples
+from bench.verbs.tables import plain_table
 from servers.catalog import MODELS
 
 
@@ -65,9 +64,4 @@ def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool)
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(str(row[column]) for column in columns))
-    Terminal().print(table)
+    Terminal().print(plain_table(columns, [[str(row[each]) for each in columns] for row in rows]))

@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
-__all__ = ["history_chart"]
+__all__ = ["history_chart", "write_charts"]
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports.cells.families import OTHER, choose
+from reports.charts.gallery import slug
 from reports.charts.style import (
     GREY,
+    RC,
     WARNING,
     Look,
     Looks,
     name_row,
     new_frame,
+    render,
     shortened,
     thousands,
 )
+from reports.files import replace_whole
+from reports.store import disk_errors
 from reports.trend.history import METRICS, Trend
 
 TOP_INCHES, ROW_INCHES, BOTTOM_INCHES = 1.05, 0.72, 0.55
 LEFT_INCHES, RIGHT_INCHES = 2.6, 0.3
 TITLE_LETTERS = 60
+
+
+def write_charts(trends: Sequence[Trend], families: Mapping[str, str], folder: Path) -> list[Path]:
+    """Write a chart of each load, as PNG and SVG, and return where; StoreError.
+
+    `families` as of `history_chart`.
+    """
+    paths = []
+    loads = sorted(trends, key=lambda trend: (trend.scenario, trend.level))
+    for (scenario, level), group in groupby(loads, lambda trend: (trend.scenario, trend.level)):
+        name = slug("history", scenario, level)
+        with rc_context(RC):
+            images = render(history_chart(list(group), families), name)
+        for kind, image in images.items():
+            paths.append(folder / f"{name}.{kind}")
+            with disk_errors(f"write {paths[-1]}"):
+                folder.mkdir(parents=True, exist_ok=True)
+                replace_whole(paths[-1], image)
+    return paths
 
 
 def history_chart(trends: Sequence[Trend], families: Mapping[str, str]) -> Figure:

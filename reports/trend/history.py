@@ -119,6 +119,11 @@ class Point(NamedTuple):
     low: float
     high: float
 
+    def to_json(self) -> Values:
+        """Return the point as JSON-ready values, its run in brief."""
+        of_run = {"run": self.entry.run, "started": self.entry.started, "commit": self.entry.commit}
+        return {**of_run, "value": self.value, "low": self.low, "high": self.high}
+
 
 class Change(NamedTuple):
     """Where a figure seems to have changed: from this point on."""
@@ -126,6 +131,11 @@ class Change(NamedTuple):
     point: Point
     share: float  # by which the mean moved: 0.1 is 10% more
     p: float
+
+    def to_json(self) -> Values:
+        """Return the change as JSON-ready values."""
+        entry = self.point.entry
+        return {"run": entry.run, "commit": entry.commit, "share": self.share, "p": self.p}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +175,17 @@ class Trend:
         *before, last = self.segments[-1]
         usual = float(np.median([point.value for point in before])) if before else 0.0
         return last.value / usual - 1 if usual else None
+
+    def to_json(self) -> Values:
+        """Return the trend as JSON-ready values: its points by machine, and its change points."""
+        return {
+            "metric": self.metric,
+            "scenario": self.scenario,
+            "level": self.level,
+            "model": self.model,
+            "segments": [[point.to_json() for point in segment] for segment in self.segments],
+            "change_points": [change.to_json() for change in self.changes()],
+        }
 
 
 def entry_of(run: Run, samples: Sequence[Sample]) -> Entry:
