@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 import pytest
 from rich.console import Console
@@ -24,10 +24,13 @@ from bench.measure.null import ceiling, wake_up_ns
 from bench.measure.placement import place
 from bench.measure.trial import measure
 from bench.plan.order import PlannedCell, PlannedTrial, cells
+from bench.plan.precision import widest
 from bench.plan.scenarios import SCENARIOS, STUDIES, Scenario, find_profile
 from bench.run import conduct as run
+from bench.run import session
 from bench.run.conduct import Outcome, conduct, describe
 from bench.run.progress import header, reporter
+from bench.run.session import Request
 from clients.engine.generator import Generator
 from clients.load import ERROR_KINDS, AimedLoad
 from reports.key import CellKey
@@ -187,6 +190,34 @@ def test_all_good_trials_make_a_complete_run(folder: RunFolder) -> None:
     trials = [trial_of("thread"), trial_of("asyncio")]
     assert conduct(trials, SHORT, folder, "a-run", Record(), CPUS) is Outcome.COMPLETE
     assert [sample.cell.model for sample in folder.read()[1]] == ["thread", "asyncio"]
+
+
+def test_a_precision_looks_at_what_was_measured_without_reading_the_file_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = Request(
+        profile=dataclasses.replace(SHORT, scenarios=(SCENARIOS["echo"],), blocks=3),
+        models=[find("thread")],
+        workers=0,
+        seed=1,
+        cpus=CPUS,
+        placement="",
+        precision=1e-9,
+        budget_seconds=0.001,
+    )
+
+    def reread(_: RunFolder) -> NoReturn:
+        pytest.fail("the file of the run was read under way")
+
+    console = Console(width=200, record=True, file=io.StringIO())
+    with monkeypatch.context() as patched:
+        patched.setattr(RunFolder, "read", reread)
+        folder, outcome = session.run(request, tmp_path / "runs", console)
+    assert outcome is Outcome.COMPLETE
+    width = widest(folder.read()[1])
+    assert width.share > 0
+    says = f"after 3 blocks the widest interval is ±{width.share:.1%} ({width.cell})"
+    assert says in console.export_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -98,12 +98,12 @@ class Precision:
         self,
         blocks: Iterator[list[PlannedTrial]],
         fewest: int,
-        read: Callable[[], Sequence[Sample]],
+        measured: Sequence[Sample],
         more: Callable[[int], object],
     ) -> Iterator[PlannedTrial]:
         """Yield the trials of `fewest` blocks, and of as many more as it takes.
 
-        `read` returns what has been measured so far; `more` is told of trials that were added.
+        Whoever runs them lets `measured` grow with each; `more` is told of trials that were added.
         """
         started = self._clock()
         for number, block in enumerate(blocks, 1):
@@ -112,7 +112,7 @@ class Precision:
             yield from block
             if number < fewest:
                 continue
-            width = widest(read())
+            width = widest(measured)
             spent = self._clock() - started
             about = (
                 f"after {number} blocks the widest interval is ±{width.share:.1%} ({width.cell})"

@@ -29,7 +29,7 @@ from bench.plan.order import PlannedCell, PlannedTrial
 from bench.plan.rates import capacity
 from bench.plan.scenarios import Profile, Scenario
 from bench.run.progress import Reporter
-from reports.record import Run
+from reports.record import Run, Sample
 from reports.store import RunFolder
 from servers.catalog import MODELS
 
@@ -110,8 +110,12 @@ def conduct(
     run_id: str,
     reporter: Reporter,
     cpus: Sequence[int] | Placement,
+    stored: Callable[[Sample], object] | None = None,
 ) -> Outcome:
-    """Run `trials` in order and store each; StoreError when the disk will not take one."""
+    """Run `trials` in order and store each; StoreError when the disk will not take one.
+
+    `stored` is told of each that is on the disk, before the next of `trials` is asked for.
+    """
     outcome = Outcome.COMPLETE
     ceilings = Ceilings(profile.ceiling_seconds, cpus)
     climb = Climb(fingerprint()["memory_bytes"])
@@ -127,6 +131,8 @@ def conduct(
                     )
                     climb.climbed(trial, sample)
                 folder.append(sample)
+                if stored:
+                    stored(sample)
                 reporter.finished(sample)
                 if sample.failure:
                     outcome = Outcome.FAILED

@@ -22,6 +22,7 @@ from bench.plan.rates import left_out, probes, resolve
 from bench.plan.scenarios import Profile
 from bench.run.conduct import Outcome, capacities, conduct, describe, interruptible
 from bench.run.progress import Reporter, header, reporter
+from reports.record import Sample
 from reports.store import RunFolder, Store
 from servers.catalog import Model
 
@@ -77,8 +78,10 @@ def run(request: Request, results: Path, console: Console) -> tuple[RunFolder, O
         say(line)
     progress = reporter(console, count)
     precision = Precision(request.precision, request.budget_seconds, time.monotonic)
-    trials = _trials(request, planned, folder, progress, precision)
-    outcome = conduct(trials, profile, folder, folder.path.name, progress, request.cpus)
+    measured: list[Sample] = []  # what the precision looks at, after every block
+    trials = _trials(request, planned, measured, progress, precision)
+    stored = measured.append if request.precision else None
+    outcome = conduct(trials, profile, folder, folder.path.name, progress, request.cpus, stored)
     if precision.verdict:
         say(precision.verdict)
     return folder, outcome
@@ -116,12 +119,12 @@ def _with_rates(
 def _trials(
     request: Request,
     planned: Sequence[PlannedCell],
-    folder: RunFolder,
+    measured: Sequence[Sample],
     progress: Reporter,
     precision: Precision,
 ) -> Iterable[PlannedTrial]:
     blocks: Iterator[list[PlannedTrial]] = endless(planned, request.seed)
     fewest = request.profile.blocks
     if request.precision and planned:
-        return precision.trials(blocks, fewest, lambda: folder.read()[1], progress.more)
+        return precision.trials(blocks, fewest, measured, progress.more)
     return (trial for block in islice(blocks, fewest) for trial in block)
