@@ -6,7 +6,7 @@ machine that changes its speed changes it for all of them. Every trial is a fres
 
 from __future__ import annotations
 
-__all__ = ["search"]
+__all__ = ["Answer", "search"]
 
 import math
 from collections.abc import Callable, Iterator, Sequence
