@@ -16,7 +16,7 @@ import pytest
 import bench.gate.stored
 from bench.__main__ import main
 from bench.gate import reference_load
-from bench.gate.rounds import ECHO_64, Rules, placed
+from bench.gate.rounds import ECHO_64, GateRules, placed
 from bench.gate.stored import (
     ADVICE,
     DifferentMachineError,
@@ -30,7 +30,7 @@ from bench.gate.worktree import NoBaselineError
 from bench.measure.machine import fingerprint
 from bench.measure.pairs import Shape, SideFailed
 from reports.gate.stored import BaselineRun, CellRun, Prediction, fit, judge_run, notes
-from reports.gate.verdicts import ERRORS, LIMITS, METRICS, GateReport, Outcome, Verdict
+from reports.gate.verdicts import ERRORS, GATE_METRICS, LIMITS, GateReport, Outcome, Verdict
 from reports.key import CellKey
 from reports.store import StoreError
 from servers.catalog import find
@@ -69,7 +69,7 @@ def runs_of(
         a_run(
             speed,
             {
-                name: TYPICAL[name] * math.exp(-by if METRICS[name].more_is_better else by)
+                name: TYPICAL[name] * math.exp(-by if GATE_METRICS[name].more_is_better else by)
                 for name, by in zip(TYPICAL, column, strict=True)
             },
         )
@@ -221,7 +221,7 @@ def keep(folder: Path, runs: Sequence[BaselineRun], name: str = "laptop") -> Non
 
 
 def judge_now(enforced: bool = False) -> GateReport:
-    rules = Rules(shape=TINY)
+    rules = GateRules(shape=TINY)
     return judge("laptop", [find("coroutine")], [LOAD], rules, enforced=enforced, said=print)
 
 
@@ -229,13 +229,13 @@ def test_a_live_run_is_stored_and_the_next_one_judged_by_it(folder: Path) -> Non
     model, said = find("coroutine"), list[str]()
     save("laptop", [model], [LOAD], runs=1, seed=1, said=said.append, shape=TINY)
     (run,) = read("laptop")
-    assert run.figures[CELL].keys() == METRICS.keys()
+    assert run.figures[CELL].keys() == GATE_METRICS.keys()
     assert len(run.reference_us) == bench.gate.stored.BLOCKS
     assert run.failures == {}
     assert said[0].startswith("run 1 of 1")
     keep(folder, [run] * 4)
     report = judge_now()
-    assert [each.metric for each in report.verdicts] == [ERRORS, *METRICS]
+    assert [each.metric for each in report.verdicts] == [ERRORS, *GATE_METRICS]
     assert all(each.effect for each in report.verdicts[1:])
     assert not report.enforced
     assert report.exit_code() in {0, 4}

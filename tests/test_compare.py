@@ -30,7 +30,7 @@ from reports.trend.compare import (
     warnings,
 )
 from reports.trend.foreign import UnreadableError, results_of_json, results_of_run
-from reports.trend.history import METRICS
+from reports.trend.history import TREND_METRICS
 from reports.untrusted import UntrustedError, read_json
 from tests import runs
 from tests.hostile import ANY_JSON
@@ -261,13 +261,13 @@ def made(faster: float = 1.0) -> tuple[Run, list[Sample]]:
 
 
 def ours(samples: Sequence[Sample]) -> Results:
-    return results_of_run("run", made()[0], samples, list(METRICS))
+    return results_of_run("run", made()[0], samples, list(TREND_METRICS))
 
 
 def test_each_trial_of_a_run_is_a_value_of_each_figure() -> None:
     results = ours(made()[1])
     assert set(results.series) == {
-        f"{model}/echo/{metric}" for model in ("thread", "asyncio") for metric in METRICS
+        f"{model}/echo/{metric}" for model in ("thread", "asyncio") for metric in TREND_METRICS
     }
     assert {series.logs.values for series in results.series.values()} == {5}
 

@@ -17,7 +17,7 @@ import pytest
 import bench.verbs.gate as verb
 from bench.__main__ import main
 from bench.gate import against_commit
-from bench.gate.rounds import ECHO_64, Rules, placed, scenario_named, verdicts
+from bench.gate.rounds import ECHO_64, GateRules, placed, scenario_named, verdicts
 from bench.measure.pairs import Shape, SideBySide
 from bench.plan.order import PlannedCell, cells
 from bench.plan.scenarios import SCENARIOS
@@ -65,7 +65,7 @@ def conducted(
             return dataclasses.replace(measure(cell, block), cell=cell.key, block=block)
 
         monkeypatch.setattr(SideBySide, "measure", made_up)
-        return verdicts(CELLS, ROOT, ROOT, [0, 1], Rules(most_blocks=3)), counted
+        return verdicts(CELLS, ROOT, ROOT, [0, 1], GateRules(most_blocks=3)), counted
 
     return conduct
 
@@ -275,7 +275,7 @@ def test_a_real_gate_of_one_model_against_its_own_commit(
     shape = Shape(slices=1, slice_seconds=0.02, warm_up_seconds=0.01)
 
     def quick(
-        cells: Sequence[PlannedCell], base: Path, head: Path, cpus: Any, rules: Rules, said: Any
+        cells: Sequence[PlannedCell], base: Path, head: Path, cpus: Any, rules: GateRules, said: Any
     ) -> list[Verdict]:
         short = dataclasses.replace(rules, shape=shape, most_blocks=1)
         return verdicts(cells, base, head, cpus, short, said)

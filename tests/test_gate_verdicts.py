@@ -21,8 +21,8 @@ from reports.gate.effects import (
 )
 from reports.gate.verdicts import (
     ERRORS,
+    GATE_METRICS,
     LIMITS,
-    METRICS,
     GateReport,
     Outcome,
     Pair,
@@ -54,7 +54,7 @@ def pair(block: int = 1, factors: dict[str, float] | None = None, **fields: Any)
         name: [
             (100.0, 100.0 * factors.get(name, 1.0) * (1 + 0.001 * number)) for number in (-1, 0, 1)
         ]
-        for name in METRICS
+        for name in GATE_METRICS
     }
     values: dict[str, Any] = {
         "cell": CellKey("echo", "", "thread"), "placement": "same", "block": block,
@@ -199,7 +199,7 @@ def test_a_metric_that_only_warns_never_fails() -> None:
 
 def test_equal_sides_pass_in_every_metric() -> None:
     verdicts = judge([[pair() for _ in range(12)]], LIMITS)
-    assert by_metric(verdicts) == dict.fromkeys((ERRORS, *METRICS), Outcome.PASS)
+    assert by_metric(verdicts) == dict.fromkeys((ERRORS, *GATE_METRICS), Outcome.PASS)
     assert all(verdict.base == 100.0 for verdict in verdicts if verdict.metric != ERRORS)
 
 

@@ -26,7 +26,7 @@ from reports.store import Store, StoreError
 from reports.trend.chart import history_chart
 from reports.trend.history import (
     ALPHA,
-    METRICS,
+    TREND_METRICS,
     Entry,
     Kept,
     KeptCell,
@@ -116,9 +116,9 @@ def test_a_run_keeps_the_median_and_the_interval_of_every_cell() -> None:
     assert ("bulk", "process") not in cells  # none of its trials was good
     assert len(cells) == 2 * 8 - 1
     thread = cells["echo", "thread"]
-    assert thread.figures.keys() == METRICS.keys()
+    assert thread.figures.keys() == TREND_METRICS.keys()
     assert thread.trials == 2
-    for name in METRICS:
+    for name in TREND_METRICS:
         value, low, high = thread.figures[name]
         assert 0 < low <= value <= high
 
@@ -127,7 +127,7 @@ def test_a_latency_that_is_only_known_from_below_is_not_kept() -> None:
     good = make_sample()
     never = Histogram.of([int(2e9)] * (good.tally.requests // 5))
     (found,) = entry_of(make_run(), [changed(good, unanswered=never)]).cells
-    assert found.figures.keys() == METRICS.keys() - {"p99"}
+    assert found.figures.keys() == TREND_METRICS.keys() - {"p99"}
 
 
 def test_a_history_is_read_in_the_order_in_which_its_runs_began(tmp_path: Path) -> None:
@@ -562,7 +562,7 @@ def test_a_history_of_schema_1_is_read_and_goes_on_in_the_present_one(tmp_path: 
     for cell_, flat in zip(kept.cells, old["cells"], strict=True):
         assert cell_.cell == CellKey(flat["scenario"], flat["level"], flat["model"])
         assert {name: list(figure) for name, figure in cell_.figures.items()} == {
-            name: flat[name] for name in METRICS if name in flat
+            name: flat[name] for name in TREND_METRICS if name in flat
         }
     append(file, entry(9, cell(14)))
     assert [each.run for each in read(file)[0]] == ["run-9", kept.run]

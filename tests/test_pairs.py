@@ -13,7 +13,7 @@ from bench.gate.worktree import copy_servers
 from bench.measure.pairs import Shape, SideBySide, turns
 from bench.measure.placement import allowed_cpus, place
 from bench.plan.order import cells
-from reports.gate.verdicts import METRICS, Pair
+from reports.gate.verdicts import GATE_METRICS, Pair
 from servers.catalog import find
 from tests.conftest import ROOT
 
@@ -49,7 +49,7 @@ def test_a_pair_has_every_metric_slice_by_slice_of_both_sides() -> None:
     pair = measured(ROOT, ROOT)
     assert pair.failure == ""
     assert {name: len(slices) for name, slices in pair.figures.items()} == (
-        dict.fromkeys(METRICS, SHORT.slices) | {"pss": 1}
+        dict.fromkeys(GATE_METRICS, SHORT.slices) | {"pss": 1}
     )
     assert all(value > 0 for slices in pair.figures.values() for both in slices for value in both)
     assert (pair.base_errors, pair.head_errors) == ({}, {})

@@ -34,8 +34,8 @@ from reports.gate.render.proof_text import (
     proof_tables,
     written_into,
 )
-from reports.gate.rival_rules import RULES
-from reports.gate.verdicts import LIMITS, METRICS, Outcome, Pair
+from reports.gate.rival_rules import RIVAL_RULES
+from reports.gate.verdicts import GATE_METRICS, LIMITS, Outcome, Pair
 from reports.key import CellKey
 from servers.catalog import find
 from tests.conftest import ROOT
@@ -81,14 +81,14 @@ def scattered(worse_by: float, noise: float = 0.01) -> tuple[Floats, Floats]:
     return base, 100 * (1 + worse_by) * np.exp(rng.normal(0, noise, (12, 10)))
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", RIVAL_RULES)
 def test_every_rule_flags_what_is_much_worse_and_not_what_is_better(rule: str) -> None:
-    assert RULES[rule](*scattered(0.3))
-    assert not RULES[rule](*scattered(-0.3))
+    assert RIVAL_RULES[rule](*scattered(0.3))
+    assert not RIVAL_RULES[rule](*scattered(-0.3))
 
 
 def test_rules_differ_where_a_difference_is_small_but_sure() -> None:
-    flagged = {rule: is_worse(*scattered(0.03)) for rule, is_worse in RULES.items()}
+    flagged = {rule: is_worse(*scattered(0.03)) for rule, is_worse in RIVAL_RULES.items()}
     assert not flagged["mean worse than 5%"]
     assert not flagged["asv: 10% and Mann-Whitney"]
     assert flagged["pyperf's t-test"]
@@ -99,8 +99,8 @@ def test_rules_differ_where_a_difference_is_small_but_sure() -> None:
 def test_runs_that_were_not_side_by_side_are_of_different_pairs() -> None:
     base, head = scattered(0.0)
     slow = np.linspace(1, 1.3, 12)[:, None]  # a machine that slows down: both sides of each pair
-    assert RULES["the same, 5 runs against 5 others"](base * slow, head * slow)
-    assert not RULES["mean worse than 5%"](base * slow, head * slow)
+    assert RIVAL_RULES["the same, 5 runs against 5 others"](base * slow, head * slow)
+    assert not RIVAL_RULES["mean worse than 5%"](base * slow, head * slow)
 
 
 # Verdicts resampled.
@@ -119,7 +119,7 @@ def pairs(worse_by: float, noise: float = 0.01, count: int = 60) -> list[Pair]:
     made = []
     for _ in range(count):
         figures = {}
-        for name in METRICS:
+        for name in GATE_METRICS:
             factor = 1 + worse_by if name == "cpu" else 1.0
             of_pair, slices = rng.normal(0, noise), 1 if name == "pss" else 10
             ratios = factor * np.exp(of_pair + rng.normal(0, noise, slices))
@@ -140,12 +140,12 @@ def proved(worse_by: float, *, same_code: bool = False, resamples: int = 60) -> 
 def test_the_same_code_is_not_called_worse() -> None:
     proof = proved(0.0, same_code=True, resamples=120)
     assert proof.failed == 0
-    assert proof.flagged[THIS_GATE] == dict.fromkeys(METRICS, 0.0)
+    assert proof.flagged[THIS_GATE] == dict.fromkeys(GATE_METRICS, 0.0)
 
 
 def test_what_is_worse_is_found_where_it_is_and_nowhere_else() -> None:
     proof = proved(0.2)
-    assert proof.flagged[THIS_GATE] == dict.fromkeys(METRICS, 0.0) | {"cpu": 1.0}
+    assert proof.flagged[THIS_GATE] == dict.fromkeys(GATE_METRICS, 0.0) | {"cpu": 1.0}
     assert proof.changes["cpu"] == pytest.approx(0.2, abs=0.01)
 
 
@@ -166,7 +166,7 @@ def test_too_few_pairs_for_a_confirmation_are_refused() -> None:
 
 
 def test_swapping_a_pair_turns_its_difference_round() -> None:
-    cost = Costs.of(pairs(0.1, count=3), METRICS["throughput"])
+    cost = Costs.of(pairs(0.1, count=3), GATE_METRICS["throughput"])
     turned = cost.drawn(np.arange(3), np.ones(3, bool))
     assert turned.worse_by() == pytest.approx(-cost.worse_by())
 
@@ -237,7 +237,7 @@ def test_a_recording_is_judged_and_told(recording: Path) -> None:
     for text in (told, proof_markdown(proof)):
         for words in (
             THIS_GATE,
-            *RULES,
+            *RIVAL_RULES,
             "A/A",
             "crash: invalid",
             "no live A/A gate fails",

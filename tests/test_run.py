@@ -28,7 +28,7 @@ from bench.plan.precision import widest
 from bench.plan.scenarios import SCENARIOS, STUDIES, Scenario, find_profile
 from bench.run import conduct as run
 from bench.run import session
-from bench.run.conduct import Outcome, conduct, describe
+from bench.run.conduct import RunOutcome, conduct, describe
 from bench.run.progress import header, reporter
 from bench.run.session import Request
 from clients.engine.generator import Generator
@@ -167,7 +167,7 @@ def test_a_server_that_dies_in_a_trial_is_a_failed_sample_and_the_run_goes_on(
     outcome = conduct(
         [trial_of("serial"), trial_of("thread")], SHORT, folder, "a-run", record, CPUS
     )
-    assert outcome is Outcome.FAILED
+    assert outcome is RunOutcome.FAILED
     first, second = record.samples
     assert "the server died (SIGKILL)" in first.failure
     assert first.ready_seconds > 0  # what was known by then is kept
@@ -188,7 +188,7 @@ def test_a_generator_that_dies_is_a_failed_sample(monkeypatch: pytest.MonkeyPatc
 
 def test_all_good_trials_make_a_complete_run(folder: RunFolder) -> None:
     trials = [trial_of("thread"), trial_of("asyncio")]
-    assert conduct(trials, SHORT, folder, "a-run", Record(), CPUS) is Outcome.COMPLETE
+    assert conduct(trials, SHORT, folder, "a-run", Record(), CPUS) is RunOutcome.COMPLETE
     assert [sample.cell.model for sample in folder.read()[1]] == ["thread", "asyncio"]
 
 
@@ -213,7 +213,7 @@ def test_a_precision_looks_at_what_was_measured_without_reading_the_file_again(
     with monkeypatch.context() as patched:
         patched.setattr(RunFolder, "read", reread)
         folder, outcome = session.run(request, tmp_path / "runs", console)
-    assert outcome is Outcome.COMPLETE
+    assert outcome is RunOutcome.COMPLETE
     width = widest(folder.read()[1])
     assert width.share > 0
     says = f"after 3 blocks the widest interval is ±{width.share:.1%} ({width.cell})"
@@ -227,7 +227,7 @@ def test_an_interrupted_run_keeps_every_finished_trial(
     record = Record(act=lambda: os.kill(os.getpid(), number))
     trials = [trial_of("thread"), trial_of("asyncio")]
     before = signal.getsignal(number)
-    assert conduct(trials, SHORT, folder, "a-run", record, CPUS) is Outcome.INTERRUPTED
+    assert conduct(trials, SHORT, folder, "a-run", record, CPUS) is RunOutcome.INTERRUPTED
     assert [sample.cell.model for sample in folder.read()[1]] == ["thread"]
     assert signal.getsignal(number) is before
 
@@ -244,7 +244,8 @@ def test_an_interruption_in_mid_trial_stops_server_and_generator(
     monkeypatch.setattr(Generator, "measure", interrupt)
     monkeypatch.setattr(Server, "__exit__", noting(pids, Server.__exit__))
     assert (
-        conduct([trial_of("thread")], SHORT, folder, "a-run", Record(), CPUS) is Outcome.INTERRUPTED
+        conduct([trial_of("thread")], SHORT, folder, "a-run", Record(), CPUS)
+        is RunOutcome.INTERRUPTED
     )
     assert folder.read()[1] == []
     assert len(pids) == 2
@@ -306,7 +307,7 @@ def test_a_model_that_cannot_hold_a_rung_is_not_sent_up_the_next_and_both_say_so
         row.loaded(request_timeout_seconds=0.1, connections=1) for row in STUDIES["connections"][:2]
     ]
     trials = [PlannedTrial(cell, 1) for cell in cells([find("serial")], rungs)]
-    assert conduct(trials, SHORT, folder, "a-run", Record(), CPUS) is Outcome.COMPLETE
+    assert conduct(trials, SHORT, folder, "a-run", Record(), CPUS) is RunOutcome.COMPLETE
     first, second = folder.read()[1]
     assert "idle connections" in first.stopped
     assert first.tally.requests > 0

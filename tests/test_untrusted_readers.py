@@ -37,7 +37,7 @@ def test_any_json_is_a_history_or_a_sentence(value: Any) -> None:
             file.write_text(json.dumps(line) + "\n")
             with contextlib.suppress(StoreError):
                 entries, _ = history.read(file)
-                history.trends(entries, list(history.METRICS))
+                history.trends(entries, list(history.TREND_METRICS))
 
 
 @given(ANY_JSON)

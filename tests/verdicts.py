@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from reports.gate.effects import Effect
-from reports.gate.verdicts import ERRORS, LIMITS, METRICS, GateReport, Outcome, Verdict
+from reports.gate.verdicts import ERRORS, GATE_METRICS, LIMITS, GateReport, Outcome, Verdict
 from reports.key import CellKey
 
 ALLOWED = "allowed until 2027-01-31: why"
@@ -24,7 +24,7 @@ def verdict(
     outcome: Outcome, metric: str = "cpu", worse_by: float = 0.08, **fields: Any
 ) -> Verdict:
     """Return a verdict with figures."""
-    row = METRICS[metric]
+    row = GATE_METRICS[metric]
     values: dict[str, Any] = {
         "cell": CellKey("echo", "", "thread"), "metric": metric, "outcome": outcome, "base": 100.0,
         "head": 100.0 * (1 + row.change(math.log1p(worse_by))), "effect": effect(worse_by),

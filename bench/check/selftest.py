@@ -67,7 +67,7 @@ class Check(NamedTuple):
     find: Callable[[], Finding]
 
 
-class Outcome(NamedTuple):
+class CheckOutcome(NamedTuple):
     """What came of a check in the end."""
 
     name: str
@@ -77,7 +77,7 @@ class Outcome(NamedTuple):
     attempts: int
 
 
-def run_checks(checks: Sequence[Check], said: Callable[[str], object]) -> list[Outcome]:
+def run_checks(checks: Sequence[Check], said: Callable[[str], object]) -> list[CheckOutcome]:
     """Try each check up to ATTEMPTS times; `said` is told of each in a few lines."""
     outcomes = []
     for check in checks:
@@ -86,7 +86,7 @@ def run_checks(checks: Sequence[Check], said: Callable[[str], object]) -> list[O
         while not finding.ok and attempts < ATTEMPTS:
             finding = attempt(check)
             attempts += 1
-        outcome = Outcome(check.name, check.expected, finding.measured, finding.ok, attempts)
+        outcome = CheckOutcome(check.name, check.expected, finding.measured, finding.ok, attempts)
         outcomes.append(outcome)
         again = f" at attempt {attempts}" if outcome.ok and attempts > 1 else ""
         said(f"{'ok' if outcome.ok else 'FAILED':6} {outcome.name}{again}")

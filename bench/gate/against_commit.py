@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.gate.rounds import Rules, verdicts
+from bench.gate.rounds import GateRules, verdicts
 from bench.gate.worktree import models_in, resolve, side_by_side, unchanged
 from bench.measure.machine import fingerprint
 from bench.measure.placement import allowed_cpus
@@ -29,7 +29,7 @@ def judge(
     root: Path,
     models: Sequence[Model],
     scenarios: Sequence[Scenario],
-    rules: Rules,
+    rules: GateRules,
     *,
     changed: bool,
     said: Callable[[str], object],

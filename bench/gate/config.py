@@ -12,8 +12,8 @@
     [tool.threadmill.gate.scenario.churn.threshold]
     cpu = "8%"
 
-Whatever is not said there is as in METRICS of `reports.gate.verdicts`. A key that means nothing is
-an error: a threshold that is never applied would be worse than none.
+Whatever is not said there is as in GATE_METRICS of `reports.gate.verdicts`. A key that means
+nothing is an error: a threshold that is never applied would be worse than none.
 """
 
 from __future__ import annotations

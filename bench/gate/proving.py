@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from bench.errors import UserError
 from bench.gate.injection import CASES, SAME_CODE, SPIN, Injection
-from bench.gate.rounds import ECHO_64, Rules, placed, verdicts
+from bench.gate.rounds import ECHO_64, GateRules, placed, verdicts
 from bench.measure.machine import fingerprint
 from bench.measure.pairs import SideBySide
 from bench.measure.placement import allowed_cpus, place
@@ -33,7 +33,7 @@ from bench.plan.order import PlannedCell, cells
 from reports.files import read_regular
 from reports.gate.proof import CERTAIN, RESAMPLES, Live, aims, prove
 from reports.gate.render.proof_text import Proof
-from reports.gate.verdicts import LIMITS, METRICS, Pair, judge
+from reports.gate.verdicts import GATE_METRICS, LIMITS, Pair, judge
 from reports.store import MOST_RUN_BYTES
 from reports.untrusted import checked, read_json, take
 from servers.catalog import MODELS, Model
@@ -93,7 +93,7 @@ def _growth(rounds: int, model: Model, project: Path, folder: Path, rng: random.
         conditions("same").measure(cell_of(model, "same"), *trees, block=0, rng=rng)
         for _ in range(CALIBRATION_PAIRS)
     ]
-    cpu = METRICS["cpu"]
+    cpu = GATE_METRICS["cpu"]
     return math.expm1(statistics.median(pair.worse_by(cpu) for pair in pairs))
 
 
@@ -159,7 +159,7 @@ def live(path: Path, project: Path, folder: Path, *, seconds: float, seed: int, 
             if begun - started + longest > seconds:
                 return
             found = verdicts(
-                [cell_of(model, "")], *trees, allowed_cpus(), Rules(seed=seed + number)
+                [cell_of(model, "")], *trees, allowed_cpus(), GateRules(seed=seed + number)
             )
             spent = time.monotonic() - begun
             longest = max(longest, spent)

@@ -12,7 +12,7 @@ __all__ = [
     "MOST_BLOCKS",
     "PAIRS",
     "PLACEMENT",
-    "Rules",
+    "GateRules",
     "placed",
     "scenario_named",
     "verdicts",
@@ -41,7 +41,7 @@ PLACEMENT = "same"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class GateRules:
     """How a gate measures and judges."""
 
     pairs: int = PAIRS  # of a block
@@ -93,7 +93,7 @@ def verdicts(
     base: Path,
     head: Path,
     cpus: Sequence[int] | Placement,
-    rules: Rules,
+    rules: GateRules,
     said: Callable[[str], object] = lambda _line: None,
     measured: Callable[[Pair], object] = lambda _pair: None,
 ) -> list[Verdict]:

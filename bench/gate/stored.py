@@ -34,7 +34,7 @@ from typing import Any
 
 from bench.errors import TroubleError, UserError
 from bench.gate import reference_load
-from bench.gate.rounds import Rules
+from bench.gate.rounds import GateRules
 from bench.gate.worktree import NoBaselineError
 from bench.measure.files import root_of
 from bench.measure.launch import ROOT
@@ -160,7 +160,7 @@ def judge(
     name: str,
     models: Sequence[Model],
     scenarios: Sequence[Scenario],
-    rules: Rules,
+    rules: GateRules,
     *,
     enforced: bool,
     said: Say,

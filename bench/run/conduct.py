@@ -9,7 +9,7 @@ has this load, so that both saw the same machine.
 
 from __future__ import annotations
 
-__all__ = ["Outcome", "capacities", "conduct", "describe", "interruptible"]
+__all__ = ["RunOutcome", "capacities", "conduct", "describe", "interruptible"]
 
 import contextlib
 import dataclasses
@@ -34,7 +34,7 @@ from reports.store import RunFolder
 from servers.catalog import MODELS
 
 
-class Outcome(Enum):
+class RunOutcome(Enum):
     """How a run ended."""
 
     COMPLETE = "complete"
@@ -111,12 +111,12 @@ def conduct(
     reporter: Reporter,
     cpus: Sequence[int] | Placement,
     stored: Callable[[Sample], object] | None = None,
-) -> Outcome:
+) -> RunOutcome:
     """Run `trials` in order and store each; StoreError when the disk will not take one.
 
     `stored` is told of each that is on the disk, before the next of `trials` is asked for.
     """
-    outcome = Outcome.COMPLETE
+    outcome = RunOutcome.COMPLETE
     ceilings = Ceilings(profile.ceiling_seconds, cpus)
     climb = Climb(fingerprint()["memory_bytes"])
     try:
@@ -135,9 +135,9 @@ def conduct(
                     stored(sample)
                 reporter.finished(sample)
                 if sample.failure:
-                    outcome = Outcome.FAILED
+                    outcome = RunOutcome.FAILED
     except KeyboardInterrupt:
-        return Outcome.INTERRUPTED
+        return RunOutcome.INTERRUPTED
     return outcome
 
 

@@ -20,7 +20,7 @@ from bench.plan.order import PlannedCell, PlannedTrial, cells, endless
 from bench.plan.precision import Precision
 from bench.plan.rates import left_out, probes, resolve
 from bench.plan.scenarios import Profile
-from bench.run.conduct import Outcome, capacities, conduct, describe, interruptible
+from bench.run.conduct import RunOutcome, capacities, conduct, describe, interruptible
 from bench.run.progress import Reporter, header, reporter
 from reports.record import Sample
 from reports.store import RunFolder, Store
@@ -53,7 +53,7 @@ class Request:
         }
 
 
-def run(request: Request, results: Path, console: Console) -> tuple[RunFolder, Outcome]:
+def run(request: Request, results: Path, console: Console) -> tuple[RunFolder, RunOutcome]:
     """Measure, and store what was measured; KeyboardInterrupt before there is a run to store."""
 
     def say(line: str) -> None:

@@ -30,7 +30,7 @@ from reports.trend.foreign import (
     results_of_run,
     run_of,
 )
-from reports.trend.history import METRICS
+from reports.trend.history import TREND_METRICS
 from reports.untrusted import NotJsonError, UntrustedError, read_json
 
 LATEST = "latest"
@@ -47,8 +47,8 @@ def compare_results(
     a: Annotated[str, typer.Argument(help="A run's id or folder, `latest`, or a JSON file.")],
     b: Annotated[str, typer.Argument(help="The same; pytest-benchmark's JSON and pyperf's, too.")],
     metrics: Annotated[
-        str, typer.Option(metavar="A,B", help=f"Of our runs: {', '.join(METRICS)}.")
-    ] = ",".join(METRICS),
+        str, typer.Option(metavar="A,B", help=f"Of our runs: {', '.join(TREND_METRICS)}.")
+    ] = ",".join(TREND_METRICS),
     fail_on: Annotated[
         str, typer.Option(metavar="5%", help="Exit like the gate when B is worse than A by more.")
     ] = "",
@@ -80,8 +80,8 @@ def compare_results(
 
 
 def _metric(name: str) -> str:
-    if name not in METRICS:
-        raise UnknownNameError("metric", name, METRICS)
+    if name not in TREND_METRICS:
+        raise UnknownNameError("metric", name, TREND_METRICS)
     return name
 
 

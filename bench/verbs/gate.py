@@ -15,7 +15,7 @@ import typer
 from bench.gate import against_commit
 from bench.gate import stored as baseline
 from bench.gate.config import read
-from bench.gate.rounds import PAIRS, PLACEMENT, Rules, placed, scenario_named
+from bench.gate.rounds import PAIRS, PLACEMENT, GateRules, placed, scenario_named
 from bench.measure.launch import ROOT
 from bench.measure.placement import PLACEMENTS, find_placement
 from bench.verbs.common import (
@@ -105,7 +105,7 @@ def gate(
         fail("--changed compares files, so it goes with --base REF only", USAGE)
     config = read(ROOT / "pyproject.toml")
     allowances = [*config.allowances, *map(Allowance.parse, allowed or ())]
-    rules = Rules(
+    rules = GateRules(
         pairs=pairs,
         limits_of=config.limits_of,
         seed=secrets.randbelow(2**31) if seed is None else seed,

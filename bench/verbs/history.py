@@ -22,7 +22,7 @@ from bench.verbs.common import (
     warn,
 )
 from reports.store import StoreError, figure_errors
-from reports.trend.history import METRICS, Entry, append, entry_of, read, trends
+from reports.trend.history import TREND_METRICS, Entry, append, entry_of, read, trends
 from reports.trend.text import history_table
 from servers.catalog import MODELS
 
@@ -42,7 +42,7 @@ app.add_typer(histories, name="history")
 def history(
     context: typer.Context,
     metric: Annotated[
-        str, typer.Option(metavar="A,B", help=f"Of {', '.join(METRICS)}.")
+        str, typer.Option(metavar="A,B", help=f"Of {', '.join(TREND_METRICS)}.")
     ] = "cpu,throughput",
     models: Annotated[str, typer.Option(metavar="A,B", help="Only these; empty: all.")] = "",
     scenarios: Annotated[str, typer.Option(metavar="A,B", help="Only these; empty: all.")] = "",
@@ -61,7 +61,7 @@ def history(
         warn(warning)
     found = trends(
         entries,
-        named(metric, _known("metric", METRICS)),
+        named(metric, _known("metric", TREND_METRICS)),
         named(models, _known("model", _in_cells(entries, "model"))),
         named(scenarios, _known("scenario", _in_cells(entries, "scenario"))),
     )

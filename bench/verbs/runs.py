@@ -20,7 +20,7 @@ from bench.measure.placement import PLACEMENTS, allowed_cpus, chosen, find_place
 from bench.plan.precision import DEFAULT_BUDGET, seconds, share
 from bench.plan.scenarios import PROFILES, find_profile, find_scenario
 from bench.run import session
-from bench.run.conduct import Outcome
+from bench.run.conduct import RunOutcome
 from bench.run.session import Request
 from bench.verbs.common import (
     INTERRUPTED,
@@ -39,9 +39,9 @@ from reports.files import replace_whole
 from reports.store import RunFolder
 
 EXIT_CODES = {
-    Outcome.COMPLETE: 0,
-    Outcome.FAILED: TROUBLE,
-    Outcome.INTERRUPTED: INTERRUPTED,
+    RunOutcome.COMPLETE: 0,
+    RunOutcome.FAILED: TROUBLE,
+    RunOutcome.INTERRUPTED: INTERRUPTED,
 }
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -111,7 +111,7 @@ def run(
     )
     console = Terminal()
     folder, outcome = session.run(request, results, console)
-    if outcome is Outcome.INTERRUPTED:
+    if outcome is RunOutcome.INTERRUPTED:
         console.print("interrupted")
     _publish(folder, console)
     raise typer.Exit(EXIT_CODES[outcome])

@@ -35,12 +35,12 @@ def stall(seconds: float, period: float) -> AnswerTime:
     return lambda now: max(now, now - now % period + seconds)
 
 
-RULES: Mapping[str, Callable[..., AnswerTime]] = {"delay": delay, "stall": stall}
+ANSWER_TIMES: Mapping[str, Callable[..., AnswerTime]] = {"delay": delay, "stall": stall}
 
 
 def main(name: str, *seconds: str) -> None:
     """Listen on the loopback address and serve until standard input ends."""
-    rule = RULES[name](*map(float, seconds))
+    rule = ANSWER_TIMES[name](*map(float, seconds))
     with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
         host, port = listener.getsockname()
         ready = {"ready": True, "model": name, "host": host, "port": port, "pid": os.getpid()}

@@ -7,7 +7,7 @@ can be, so that rule stands before the server's: in doubt a figure is "at least"
 
 from __future__ import annotations
 
-__all__ = ["Evidence", "Verdict", "may_use", "verdict"]
+__all__ = ["Evidence", "LimitVerdict", "may_use", "verdict"]
 
 import math
 from collections.abc import Callable
@@ -60,7 +60,7 @@ class Evidence:
         return not self.outstanding or off <= LITTLE_TOLERANCE * self.outstanding
 
 
-class Verdict(NamedTuple):
+class LimitVerdict(NamedTuple):
     """What limited a cell, and why it is thought so."""
 
     limit: str  # server, generator, waiting or unclear
@@ -70,7 +70,7 @@ class Verdict(NamedTuple):
         return f"{self.limit}: {'; '.join(self.reasons)}" if self.reasons else self.limit
 
 
-class Rule(NamedTuple):
+class LimitRule(NamedTuple):
     """A verdict, when it holds, and the sentence that says so."""
 
     limit: str
@@ -90,18 +90,18 @@ def may_use(
     return min(cores, float(max(1, processes))) if gil else cores
 
 
-RULES = (
-    Rule(
+LIMIT_RULES = (
+    LimitRule(
         "generator",
         lambda e: e.generator_share > BUSY,
         lambda e: f"generator {percent(e.generator_share)} busy",
     ),
-    Rule(
+    LimitRule(
         "generator",
         lambda e: bool(e.ceiling) and e.throughput >= NEAR_CEILING * e.ceiling,
         lambda e: f"{percent(e.throughput / e.ceiling)} of what the null server reaches",
     ),
-    Rule(
+    LimitRule(
         "server",
         lambda e: e.server_share >= BUSY,
         lambda e: (
@@ -109,17 +109,17 @@ RULES = (
             " that it may use"
         ),
     ),
-    Rule(
+    LimitRule(
         "waiting",
         lambda e: bool(e.rate) and e.throughput >= RATE_KEPT * e.rate,
         lambda e: f"it keeps up with {e.rate:,.0f} requests/s",
     ),
-    Rule(
+    LimitRule(
         "unclear",
         lambda e: e.others > CROWDED,
         lambda e: f"others used {percent(e.others)} of the machine",
     ),
-    Rule(
+    LimitRule(
         "waiting",
         lambda e: max(e.server_share, e.generator_share) < IDLE and e.little_holds and not e.rate,
         lambda e: (
@@ -127,7 +127,7 @@ RULES = (
             " requests wait for something other than a CPU"
         ),
     ),
-    Rule(
+    LimitRule(
         "unclear",
         lambda _: True,
         lambda e: (
@@ -138,13 +138,13 @@ RULES = (
 )
 
 
-def verdict(evidence: Evidence) -> Verdict:
+def verdict(evidence: Evidence) -> LimitVerdict:
     """Return what limited a cell; a breach of Little's law is said with every verdict."""
-    rule = next(rule for rule in RULES if rule.holds(evidence))
+    rule = next(rule for rule in LIMIT_RULES if rule.holds(evidence))
     reasons = [rule.reason(evidence)]
     if not evidence.little_holds:
         reasons.append(
             f"{number(evidence.in_flight)} requests in flight by Little's law,"
             f" {number(evidence.outstanding)} outstanding"
         )
-    return Verdict(rule.limit, tuple(reasons))
+    return LimitVerdict(rule.limit, tuple(reasons))

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from reports.cells.limits import Evidence, Verdict, may_use, verdict
+from reports.cells.limits import Evidence, LimitVerdict, may_use, verdict
 from reports.histogram import PERCENTILES, Histogram, slot_values, summarize
 from reports.key import CellKey
 from reports.load import Load
@@ -64,7 +64,7 @@ class Cell:
     answered: Histogram
     unanswered: Histogram
     figures: dict[str, Spread]  # by Metric.name; absent when no trial gives it
-    verdict: Verdict  # what limited it
+    verdict: LimitVerdict  # what limited it
     stopped: str = ""  # why the model could not go on at this level
 
     @property
@@ -358,9 +358,9 @@ class _Merged(NamedTuple):
         )
 
 
-def _verdict(trials: Sequence[Trial], figures: dict[str, Spread], *, gil: bool) -> Verdict:
+def _verdict(trials: Sequence[Trial], figures: dict[str, Spread], *, gil: bool) -> LimitVerdict:
     if not trials:
-        return Verdict("unclear", ())
+        return LimitVerdict("unclear", ())
     asked, load = trials[0].sample, trials[0].sample.load
     generator = figures[GENERATOR.name].value
 

@@ -23,8 +23,8 @@ import numpy.typing as npt
 from scipy.special import betaincinv
 
 from reports.gate.effects import Floats, Limit, effect_of, hodges_lehmann
-from reports.gate.rival_rules import RULES
-from reports.gate.verdicts import METRICS, GateMetric, Outcome, Pair, stand
+from reports.gate.rival_rules import RIVAL_RULES
+from reports.gate.verdicts import GATE_METRICS, GateMetric, Outcome, Pair, stand
 
 RESAMPLES = 1_000
 SEED = 7
@@ -99,7 +99,7 @@ def prove(
     if blocks < 2:
         raise ValueError(f"{len(pairs)} pairs are too few for a block of {block} and another")
     rng = np.random.default_rng(SEED)
-    costs = {metric.name: Costs.of(pairs, metric) for metric in METRICS.values()}
+    costs = {metric.name: Costs.of(pairs, metric) for metric in GATE_METRICS.values()}
     estimates = {metric: hodges_lehmann(cost.worse_by()) for metric, cost in costs.items()}
     count = _Count(resamples)
     for _ in range(resamples):
@@ -119,17 +119,17 @@ def prove(
         name=name,
         pairs=len(pairs),
         resamples=resamples,
-        changes={metric: METRICS[metric].change(value) for metric, value in estimates.items()},
+        changes={metric: GATE_METRICS[metric].change(value) for metric, value in estimates.items()},
         noise={metric: float(cost.worse_by().std(ddof=1)) for metric, cost in costs.items()},
         dependence={metric: intraclass(cost) for metric, cost in costs.items()},
         flagged={
             THIS_GATE: count.share(Outcome.REGRESSION, Outcome.WARNING),
-            **{rule: count.by_rule(rule) for rule in RULES},
+            **{rule: count.by_rule(rule) for rule in RIVAL_RULES},
         },
         improved=count.share(Outcome.IMPROVED),
         inconclusive=count.share(Outcome.INCONCLUSIVE),
         failed=count.failed / resamples,
-        coverage={metric: count.held[metric] / resamples for metric in METRICS},
+        coverage={metric: count.held[metric] / resamples for metric in GATE_METRICS},
     )
 
 
@@ -147,7 +147,7 @@ class _Count:
         """Judge d of shape (blocks, pairs), a further block only while a metric is open."""
         for blocks in range(1, len(next(iter(observed.values()))) + 1):
             found = {
-                metric: stand(list(d[:blocks]), limits[metric], warns=METRICS[metric].warns)
+                metric: stand(list(d[:blocks]), limits[metric], warns=GATE_METRICS[metric].warns)
                 for metric, d in observed.items()
             }
             if not any(standing.open for standing in found.values()):
@@ -165,7 +165,7 @@ class _Count:
         """Ask every other rule."""
         self._flags.update(
             (rule, metric)
-            for rule, is_worse in RULES.items()
+            for rule, is_worse in RIVAL_RULES.items()
             for metric, cost in costs.items()
             if is_worse(cost.base, cost.head)
         )
@@ -174,12 +174,12 @@ class _Count:
         """Return by metric how often this gate came to one of these."""
         return {
             metric: sum(self._outcomes[metric, each] for each in outcomes) / self._resamples
-            for metric in METRICS
+            for metric in GATE_METRICS
         }
 
     def by_rule(self, rule: str) -> Shares:
         """Return by metric how often another rule calls it worse."""
-        return {metric: self._flags[rule, metric] / self._resamples for metric in METRICS}
+        return {metric: self._flags[rule, metric] / self._resamples for metric in GATE_METRICS}
 
 
 def intraclass(cost: Costs) -> float:

@@ -7,7 +7,7 @@ scipy.stats takes half a second to import, so only the rules that need it do tha
 
 from __future__ import annotations
 
-__all__ = ["RULES"]
+__all__ = ["RIVAL_RULES"]
 
 import math
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ import numpy as np
 
 from reports.gate.effects import Floats
 
-Rule = Callable[[Floats, Floats], bool]
+RivalRule = Callable[[Floats, Floats], bool]
 
 THRESHOLD = 1.05
 FEW_RUNS = 5
@@ -71,7 +71,7 @@ def paired_z_is_worse(base: Floats, head: Floats) -> bool:
     return bool(spread and logs.mean() / spread * math.sqrt(logs.size) > 2.6)
 
 
-RULES: Mapping[str, Rule] = {
+RIVAL_RULES: Mapping[str, RivalRule] = {
     "mean worse than 5%": mean_is_worse,
     "the same, 5 runs against 5 others": mean_of_few_is_worse,
     "pyperf's t-test": pyperf_is_worse,

@@ -38,7 +38,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from reports.gate.effects import ALPHA, CONFIDENCE, POWER, Effect, Limit, direction, t_quantile
-from reports.gate.verdicts import METRICS, GateMetric, Outcome, Pair, Verdict
+from reports.gate.verdicts import GATE_METRICS, GateMetric, Outcome, Pair, Verdict
 from reports.gate.verdicts import judge as judge_pairs
 from reports.key import CellKey
 from reports.schema import Record, Values
@@ -125,7 +125,7 @@ class BaselineRun(Record):
 def believable(run: BaselineRun) -> BaselineRun:
     """Return a stored run of which logarithms can be taken; UntrustedError names what is wrong."""
     for cell, figures in run.figures.items():
-        for metric in METRICS:
+        for metric in GATE_METRICS:
             value = take(figures, metric, float)
             number(f"{cell.name}: {metric}", value, least=1 / MOST_FIGURE, most=MOST_FIGURE)
     for value in run.reference_us:
@@ -251,7 +251,10 @@ def _judge_cell(
                 trouble, outcome=Outcome.NO_BASELINE, reason="the baseline does not have it"
             )
         ]
-    return [trouble, *(_judge_metric(METRICS[name], cell, having, new, limits) for name in limits)]
+    return [
+        trouble,
+        *(_judge_metric(GATE_METRICS[name], cell, having, new, limits) for name in limits),
+    ]
 
 
 def _trouble(cell: CellKey, having: Sequence[BaselineRun], new: BaselineRun) -> Verdict:
@@ -357,7 +360,7 @@ def open_verdicts(
             if cell._replace(level="") in known
             else (Outcome.NO_BASELINE, "the baseline does not have it")
         ]
-        for metric in METRICS
+        for metric in GATE_METRICS
     ]
 
 
@@ -365,7 +368,7 @@ def notes(baseline: Sequence[BaselineRun], new: BaselineRun, metrics: Iterable[s
     """Return what a reader must know of the machine and of beta, in sentences."""
     r0 = float(np.mean([run.log_r for run in baseline]))
     titles: dict[str, list[str]] = {}
-    for metric in (METRICS[name] for name in metrics if name not in UNRELATED):
+    for metric in (GATE_METRICS[name] for name in metrics if name not in UNRELATED):
         fits = [
             fit_of(metric, cell, having)
             for cell in new.figures

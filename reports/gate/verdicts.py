@@ -18,8 +18,8 @@ from __future__ import annotations
 
 __all__ = [
     "ERRORS",
+    "GATE_METRICS",
     "LIMITS",
-    "METRICS",
     "GateMetric",
     "GateReport",
     "Outcome",
@@ -68,7 +68,7 @@ class GateMetric(NamedTuple):
         return math.expm1(-worse_by if self.more_is_better else worse_by)
 
 
-METRICS: Mapping[str, GateMetric] = {
+GATE_METRICS: Mapping[str, GateMetric] = {
     row.name: row
     for row in (
         GateMetric(
@@ -86,7 +86,7 @@ METRICS: Mapping[str, GateMetric] = {
     )
 }
 
-LIMITS: Mapping[str, Limit] = {name: metric.limit for name, metric in METRICS.items()}
+LIMITS: Mapping[str, Limit] = {name: metric.limit for name, metric in GATE_METRICS.items()}
 
 ERRORS = "errors"
 """Judged as well, by kinds and not by a ratio."""
@@ -187,7 +187,7 @@ class Verdict:
     """What is said of one metric of one cell."""
 
     cell: CellKey
-    metric: str  # a row of METRICS, or ERRORS
+    metric: str  # a row of GATE_METRICS, or ERRORS
     outcome: Outcome
     reason: str = ""  # a sentence where the figures do not say it
     base: float | None = None  # medians over pairs, in the metric's unit
@@ -224,7 +224,7 @@ class Verdict:
             "name": self.name,
             **self.cell._asdict(),
             "metric": self.metric,
-            "unit": METRICS[self.metric].unit if self.metric in METRICS else "",
+            "unit": GATE_METRICS[self.metric].unit if self.metric in GATE_METRICS else "",
             "outcome": str(self.outcome),
             "reason": self.reason,
             "base": self.base,
@@ -240,9 +240,9 @@ class Verdict:
 def _effect_json(metric: str, effect: Effect | None) -> dict[str, float] | None:
     if effect is None:
         return None
-    low, high = sorted(METRICS[metric].change(bound) for bound in (effect.low, effect.high))
+    low, high = sorted(GATE_METRICS[metric].change(bound) for bound in (effect.low, effect.high))
     return {
-        "change": METRICS[metric].change(effect.estimate),
+        "change": GATE_METRICS[metric].change(effect.estimate),
         "low": low,
         "high": high,
         "p": effect.p,
@@ -261,7 +261,7 @@ def judge(blocks: Sequence[Sequence[Pair]], limits: Mapping[str, Limit]) -> list
     trouble = _trouble(pairs)
     if trouble.outcome is not Outcome.PASS:
         return [trouble]
-    return [trouble, *(_judge_metric(METRICS[name], blocks, limits[name]) for name in limits)]
+    return [trouble, *(_judge_metric(GATE_METRICS[name], blocks, limits[name]) for name in limits)]
 
 
 def _trouble(pairs: Sequence[Pair]) -> Verdict:

@@ -30,7 +30,7 @@ from reports.charts.style import (
 )
 from reports.files import replace_whole
 from reports.store import disk_errors
-from reports.trend.history import METRICS, Trend
+from reports.trend.history import TREND_METRICS, Trend
 
 TOP_INCHES, ROW_INCHES, BOTTOM_INCHES = 1.05, 0.72, 0.55
 LEFT_INCHES, RIGHT_INCHES = 2.6, 0.3
@@ -92,7 +92,7 @@ def history_chart(trends: Sequence[Trend], families: Mapping[str, str]) -> Figur
     for model, row in zip(chosen.subjects, panels, strict=True):
         name_row(row[0], model, looks.of(model))
     for metric, axes in zip(metrics, panels[0], strict=True):
-        title = f"{METRICS[metric].title}, {METRICS[metric].unit}"
+        title = f"{TREND_METRICS[metric].title}, {TREND_METRICS[metric].unit}"
         axes.set_title(shortened(title, TITLE_LETTERS), size=10, loc="left", weight="bold")
         axes.set_ylim(0, 1.12 * axes.get_ylim()[1])  # room for the words of a change
         axes.yaxis.set_major_locator(MaxNLocator(2))
@@ -106,7 +106,7 @@ def history_chart(trends: Sequence[Trend], families: Mapping[str, str]) -> Figur
 
 def _ranking(trends: Sequence[Trend], metric: str) -> list[str]:
     """Return the models by their last figure, best first; last, those that have none."""
-    sign = -1 if METRICS[metric].more_is_better else 1
+    sign = -1 if TREND_METRICS[metric].more_is_better else 1
     last = {
         trend.model: sign * trend.points[-1].value for trend in trends if trend.metric == metric
     }

@@ -19,7 +19,7 @@ import numpy as np
 from reports.cells.workload import workloads_of
 from reports.record import RecordError, Run, Sample
 from reports.trend.compare import Logs, Results, Series
-from reports.trend.history import METRICS
+from reports.trend.history import TREND_METRICS
 from reports.untrusted import UntrustedError, checked, number, quoted, read_json, take
 
 LEAST, MOST = 1e-15, 1e15
@@ -167,7 +167,7 @@ def _object(values: object) -> dict[str, Any]:
 def results_of_run(
     label: str, run: Run, samples: Sequence[Sample], metrics: Sequence[str]
 ) -> Results:
-    """Return the results of a run of ours, each trial a value; `metrics` are rows of METRICS.
+    """Return the results of a run of ours, each trial a value; `metrics` are rows of TREND_METRICS.
 
     InvalidResultsError when a figure of it cannot be.
     """
@@ -202,7 +202,7 @@ def _results_of_run(
                 # Said, and held against B when A served them all; `serial` never does.
                 troubles[f"{name}/served"] = "not every connection was served"
             for metric in metrics:
-                row = METRICS[metric]
+                row = TREND_METRICS[metric]
                 if row.name in cell.figures and cell.figures[row.name].at_least:
                     troubles[f"{name}/{metric}"] = "a lower bound: unanswered requests reach it"
                     continue

@@ -10,7 +10,7 @@ and Knott 1974, Biometrics 30:507). It is advice: a run is one observation, and 
 
 from __future__ import annotations
 
-__all__ = ["METRICS", "Change", "Entry", "Trend", "append", "entry_of", "read", "trends"]
+__all__ = ["TREND_METRICS", "Change", "Entry", "Trend", "append", "entry_of", "read", "trends"]
 
 import json
 import math
@@ -32,7 +32,7 @@ from reports.schema import Values
 from reports.store import MOST_LINE_BYTES, MOST_RUN_BYTES, StoreError, disk_errors
 from reports.untrusted import NotJsonError, number, read_json
 
-METRICS: dict[str, Metric] = {
+TREND_METRICS: dict[str, Metric] = {
     "throughput": THROUGHPUT,
     "p50": P50,
     "p99": P99,
@@ -65,7 +65,7 @@ class KeptCell:
 
     cell: CellKey
     trials: int
-    figures: dict[str, Kept]  # by METRICS
+    figures: dict[str, Kept]  # by TREND_METRICS
 
 
 _CELL_OF_SCHEMA_1 = ("scenario", "level", "model")
@@ -195,7 +195,7 @@ def entry_of(run: Run, samples: Sequence[Sample]) -> Entry:
         for cell in workload.cells:
             figures = {
                 name: Kept(found.value, found.low, found.high)
-                for name, metric in METRICS.items()
+                for name, metric in TREND_METRICS.items()
                 if (found := cell.figures.get(metric.name)) and not found.at_least
             }
             if figures:

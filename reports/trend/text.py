@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reports.trend.history import METRICS, Change, Trend
+from reports.trend.history import TREND_METRICS, Change, Trend
 from reports.units import MISSING
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -29,11 +29,11 @@ def history_table(trends: Sequence[Trend]) -> RenderableType:
     if not trends:
         return Text("The history has no such figure.")
     groups: dict[tuple[str, str, str], list[Trend]] = {}
-    for trend in sorted(trends, key=lambda trend: list(METRICS).index(trend.metric)):
+    for trend in sorted(trends, key=lambda trend: list(TREND_METRICS).index(trend.metric)):
         groups.setdefault((trend.metric, trend.scenario, trend.level), []).append(trend)
     parts: list[RenderableType] = []
     for (metric, scenario, level), group in groups.items():
-        row = METRICS[metric]
+        row = TREND_METRICS[metric]
         unit = "" if row.latency else f" ({row.unit})"  # durations are written with theirs
         parts += [Text.assemble((f"{row.title}{unit}, {scenario}", "bold"), f"  {level}")]
         parts += [_table(group)]
@@ -56,7 +56,7 @@ def _table(trends: Sequence[Trend]) -> Table:
             trend.model,
             bars(trend),
             str(len(trend.points)),
-            METRICS[trend.metric].write(trend.points[-1].value),
+            TREND_METRICS[trend.metric].write(trend.points[-1].value),
             MISSING if moved is None else signed(moved),
         )
     return table

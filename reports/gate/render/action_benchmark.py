@@ -11,7 +11,7 @@ __all__ = ["entries"]
 from typing import Any
 
 from reports.gate.render.words import sentence_of
-from reports.gate.verdicts import METRICS, GateReport, Verdict
+from reports.gate.verdicts import GATE_METRICS, GateReport, Verdict
 
 
 def entries(report: GateReport) -> list[dict[str, Any]]:
@@ -20,7 +20,7 @@ def entries(report: GateReport) -> list[dict[str, Any]]:
 
 
 def _entry(verdict: Verdict) -> dict[str, Any]:
-    metric = METRICS[verdict.metric]
+    metric = GATE_METRICS[verdict.metric]
     assert verdict.head is not None  # noqa: S101  # for mypy: entries() asks
     inverse = metric.more_is_better
     return {

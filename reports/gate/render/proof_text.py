@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.gate.proof import THIS_GATE, Aim, CaseProof, Live
-from reports.gate.verdicts import METRICS, Outcome
+from reports.gate.verdicts import GATE_METRICS, Outcome
 
 SHORT = {"+8% CPU": "+8%", "+10% CPU": "+10%", "+20% CPU": "+20%", "speed-up": "faster"}
 JUDGED = ("cpu", "throughput", "p50", "pss")
@@ -67,8 +67,8 @@ class Proof:
             f" resamples come from these pairs, which make {some.pairs // self.block} blocks that"
             " share none: a share of 0% or 100% holds for these pairs, not for another day.",
             "Slices of one pair are not independent: the intraclass correlation of their log ratios"
-            f" in {some.name} is up to {dependence[most]:.2f} ({METRICS[most].title}). The gate"
-            " takes a pair as one observation; the rules that take slices are given all of them.",
+            f" in {some.name} is up to {dependence[most]:.2f} ({GATE_METRICS[most].title}). The"
+            " gate takes a pair as one observation; the rules that take slices get all of them.",
         ]
         if self.live:
             lines.append(
@@ -91,13 +91,13 @@ class Proof:
             "What was injected, as measured: the change of each figure over all pairs",
             ("figure", *names),
             [
-                (METRICS[metric].title, *(f"{case.changes[metric]:+.1%}" for case in main))
-                for metric in METRICS
+                (GATE_METRICS[metric].title, *(f"{case.changes[metric]:+.1%}" for case in main))
+                for metric in GATE_METRICS
             ],
         )
         for metric in JUDGED:
             rules = main[0].flagged if main else {}
-            title = METRICS[metric].title
+            title = GATE_METRICS[metric].title
             yield Grid(
                 f"How often is it called worse: {title}",
                 ("rule", *names),
@@ -118,11 +118,11 @@ class Proof:
             [
                 *(
                     (
-                        METRICS[metric].title,
+                        GATE_METRICS[metric].title,
                         f"{same.noise[metric]:.1%}",
                         f"{split.noise[metric]:.1%}",
                     )
-                    for metric in METRICS
+                    for metric in GATE_METRICS
                 ),
                 (
                     "found",

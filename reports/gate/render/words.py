@@ -7,7 +7,7 @@ __all__ = ["circumstances", "headline", "noteworthy", "sentence_of", "words_of"]
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from reports.gate.verdicts import METRICS, GateReport, Outcome, Verdict
+from reports.gate.verdicts import GATE_METRICS, GateReport, Outcome, Verdict
 from reports.units import MISSING
 
 HEADLINES = (
@@ -34,7 +34,7 @@ class Words(NamedTuple):
 
 def words_of(verdict: Verdict) -> Words:
     """Return a verdict's figures in words."""
-    metric, effect = METRICS.get(verdict.metric), verdict.effect
+    metric, effect = GATE_METRICS.get(verdict.metric), verdict.effect
     if metric is None or effect is None:
         return Words(metric.title if metric else "Errors", *[MISSING] * 8)
     low, high = sorted(metric.change(bound) for bound in (effect.low, effect.high))
@@ -65,7 +65,7 @@ def sentence_of(verdict: Verdict) -> str:
         f"p {words.p}, {words.pairs} pairs, noise {words.noise}, could have seen {words.sees}",
     ]
     if verdict.confirmation:
-        change = METRICS[verdict.metric].change(verdict.confirmation.estimate)
+        change = GATE_METRICS[verdict.metric].change(verdict.confirmation.estimate)
         parts.append(f"a fresh block says {change:+.1%}")
     return ", ".join([*parts, *([verdict.reason] if verdict.reason else [])])
 
