@@ -59,6 +59,9 @@ def _zeros() -> npt.NDArray[np.int64]:
     return zeros
 
 
+_NO_SLOTS = np.zeros(0, np.intp)
+
+
 @lru_cache(maxsize=1)
 def _edges() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the lowest and the highest value in ns that each slot counts, shape (SLOTS,) each."""
@@ -88,13 +91,17 @@ def is_supported(percentile: float, count: int) -> bool:
 
 
 class Histogram:
-    """Counts of durations in nanoseconds; immutable by convention, merged by `merge`."""
+    """Counts of durations in nanoseconds; immutable by convention, merged by `merge`.
 
-    __slots__ = ("_counts", "_text")
+    Of the 27,648 slots a trial uses some hundred, so figures are computed from those only.
+    """
+
+    __slots__ = ("_counts", "_text", "_used")
 
     def __init__(self, counts: npt.NDArray[np.int64] | None = None) -> None:
         self._counts = counts
         self._text = ""  # what it is to be decoded from, once somebody asks
+        self._used: tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]] | None = None
 
     @property
     def counts(self) -> npt.NDArray[np.int64]:
@@ -102,6 +109,14 @@ class Histogram:
         if self._counts is None:
             self._counts = Histogram.decode(self._text).counts if self._text else _zeros()
         return self._counts
+
+    @property
+    def used(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+        """The slots that hold anything, ascending, and the count of each."""
+        if self._used is None:
+            slots = np.flatnonzero(self.counts) if self.counts is not _zeros() else _NO_SLOTS
+            self._used = slots, self.counts[slots]
+        return self._used
 
     @classmethod
     def encoded(cls, text: str) -> Histogram:
@@ -114,8 +129,7 @@ class Histogram:
         """Go to another process as text, or as the slots that are used: few of the 27,648."""
         if self._counts is None or self._text:
             return Histogram.encoded, (self._text,)
-        used = np.flatnonzero(self._counts)
-        return Histogram.of_slots, (used, self._counts[used])
+        return Histogram.of_slots, self.used
 
     @classmethod
     def of_slots(cls, slots: npt.NDArray[np.intp], used: npt.NDArray[np.int64]) -> Histogram:
@@ -140,15 +154,17 @@ class Histogram:
     @classmethod
     def merge(cls, histograms: Iterable[Histogram]) -> Histogram:
         """Add histograms up. This, never an average of percentiles, is how trials combine."""
-        counts = np.zeros(SLOTS, np.int64)
-        for histogram in histograms:
-            counts += histogram.counts
+        counts = _zeros()
+        for slots, used in (histogram.used for histogram in histograms):
+            if slots.size:
+                counts = counts if counts.flags.writeable else np.zeros(SLOTS, np.int64)
+                counts[slots] += used
         return cls(counts)
 
     @property
     def count(self) -> int:
         """The number of values recorded."""
-        return int(self.counts.sum())
+        return int(self.used[1].sum())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Histogram) and bool(np.array_equal(self.counts, other.counts))
@@ -158,20 +174,20 @@ class Histogram:
     def mean(self) -> float:
         """Return the mean in ns, each value taken at the middle of its slot; nan when empty."""
         lowest, highest = _edges()
-        used = np.flatnonzero(self.counts)  # few: the whole product would take 4 ms
-        if not used.size:
+        slots, used = self.used
+        if not slots.size:
             return float("nan")
-        return float(self.counts[used] @ ((lowest[used] + highest[used]) / 2)) / self.count
+        return float(used @ ((lowest[slots] + highest[slots]) / 2)) / self.count
 
     def max(self) -> int:
         """Return the largest value in ns, to the precision of its slot; 0 when empty."""
-        used = np.flatnonzero(self.counts)
-        return int(_edges()[1][used[-1]]) if used.size else 0
+        slots, _ = self.used
+        return int(_edges()[1][slots[-1]]) if slots.size else 0
 
     def min(self) -> int:
         """Return the smallest value in ns, to the precision of its slot; 0 when empty."""
-        used = np.flatnonzero(self.counts)
-        return int(_edges()[0][used[0]]) if used.size else 0
+        slots, _ = self.used
+        return int(_edges()[0][slots[0]]) if slots.size else 0
 
     def values_at(self, percentiles: Sequence[float]) -> npt.NDArray[np.int64]:
         """Return the values in ns at `percentiles` (above 0, to 100), as HdrHistogram defines them.
@@ -183,14 +199,14 @@ class Histogram:
         if not count:
             return np.zeros(len(percentiles), np.int64)
         ranks = [rank(percentile, count) for percentile in percentiles]
-        slots = np.searchsorted(np.cumsum(self.counts), ranks)
-        return _edges()[1][slots]
+        slots, used = self.used
+        return _edges()[1][slots[np.searchsorted(np.cumsum(used), ranks)]]
 
     def encode(self) -> str:
         """Return HdrHistogram's V2 compressed form in base64."""
         histogram = _blank()
-        for slot in np.flatnonzero(self.counts):
-            histogram.record_value(int(_edges()[0][slot]), int(self.counts[slot]))
+        for slot, count in zip(*self.used, strict=True):
+            histogram.record_value(int(_edges()[0][slot]), int(count))
         encoded: bytes = histogram.encode()
         return encoded.decode("ascii")
 
@@ -235,7 +251,7 @@ def summarize(answered: Histogram, unanswered: Histogram) -> dict[str, float | b
     true (the key is absent otherwise). A percentile with fewer than ten samples above it is
     None, and so is every figure of an empty set.
     """
-    merged = Histogram.merge([answered, unanswered])
+    merged = Histogram.merge([answered, unanswered]) if unanswered.count else answered
     count = merged.count
     if not count:
         return dict.fromkeys(("mean", *PERCENTILES, "max"))

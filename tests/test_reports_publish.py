@@ -178,7 +178,7 @@ def test_a_run_without_trials_is_published_and_says_so(tmp_path: Path) -> None:
 def test_a_broken_histogram_is_a_sentence(tmp_path: Path) -> None:
     sample = changed(make_sample(), answered=Histogram.encoded("broken"))
     folder = stored(tmp_path, make_run(), [sample])
-    with pytest.raises(StoreError, match="histogram that cannot be read"):
+    with pytest.raises(StoreError, match="cannot be shown: not an encoded HdrHistogram"):
         published(folder)
 
 

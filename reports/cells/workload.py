@@ -337,7 +337,7 @@ class _Merged(NamedTuple):
         done, never = (
             Histogram.merge(side) for side in (zip(*pairs, strict=True) if pairs else ((), ()))
         )
-        used = np.flatnonzero(done.counts + never.counts)
+        used, _ = Histogram.merge([done, never]).used
         counts = [one.counts[used] + other.counts[used] for one, other in pairs]
         return cls(summarize(done, never), np.array(counts), slot_values()[used])
 
