@@ -92,7 +92,12 @@ def median_intervals(rows: Sequence[Sequence[float]]) -> list[Interval]:
     ordered = [np.sort(np.asarray(row, float)) for row in rows]
     found = [
         Interval(
-            float(np.median(row)), float(row[0]), float(row[-1]), range_coverage(len(row)), len(row)
+            # As np.median to the last bit, without what that costs for each few figures.
+            float(row[(len(row) - 1) // 2] + row[len(row) // 2]) / 2,
+            float(row[0]),
+            float(row[-1]),
+            range_coverage(len(row)),
+            len(row),
         )
         for row in ordered
     ]

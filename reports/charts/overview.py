@@ -125,21 +125,32 @@ def _bars(axes: Axes, cells: Sequence[Cell], metric: Metric, looks: Looks) -> No
             continue
         colour = looks.of(cell.model).colour
         axes.barh(row, spread.value, 0.62, color=pale(colour, _strength(cell)))
-        _dots(axes, row, cell, metric)
         axes.annotate(
             cell.write(metric), (cell.extreme(metric), row), (6, 0),
             textcoords="offset points", va="center", size=8.5,
         )  # fmt: skip
+    _dots(axes, cells, metric)
     _zero_based(axes, [c for c in cells if metric.name in c.figures], metric)
 
 
-def _dots(axes: Axes, row: float, cell: Cell, metric: Metric, size: float = 3.3) -> None:
-    """Draw a dot for each trial; hollow for one during which others used the machine."""
+def _dots(
+    axes: Axes, cells: Sequence[Cell], metric: Metric, below: float = 0.0, size: float = 3.3
+) -> None:
+    """Draw a dot for each trial; hollow for one during which others used the machine.
+
+    Those of all rows at once: lines cost by their number, not by their points.
+    """
     for disturbed in (False, True):
-        trials = [trial for trial in cell.trials if trial.disturbed == disturbed]
-        values = [value for value in map(metric.of, trials) if value is not None]
+        dots = [
+            (value, row + below)
+            for row, cell in enumerate(cells)
+            if metric.name in cell.figures
+            for trial in cell.trials
+            if trial.disturbed == disturbed and (value := metric.of(trial)) is not None
+        ]
         axes.plot(
-            values, [row] * len(values), "o", color="white" if disturbed else INK, markersize=size,
+            [value for value, _ in dots], [row for _, row in dots], "o",
+            color="white" if disturbed else INK, markersize=size,
             markeredgecolor=INK if disturbed else "white", markeredgewidth=0.5, zorder=4,
         )  # fmt: skip
 
@@ -165,13 +176,13 @@ def _latencies(axes: Axes, cells: Sequence[Cell], looks: Looks) -> None:
                 markeredgewidth=2 if markers[name] == "|" else 1,
                 markerfacecolor="white" if name == P99.name else colour,
             )  # fmt: skip
-        for metric in (P50, P99):
-            _dots(axes, row + 0.27, cell, metric, size=2.6)
         words = cell.write(P99) if P99.name in spreads else "no p99"
         axes.annotate(
             words, (max(values), row), (8, 0), textcoords="offset points", va="center",
             size=8.5, color=INK if P99.name in spreads else GREY,
         )  # fmt: skip
+    for metric in (P50, P99):
+        _dots(axes, cells, metric, 0.27, size=2.6)
     if seen:
         low, high = min(seen), max(seen)
         # The words behind the last point need their share of a log axis.
@@ -194,12 +205,12 @@ def _memory(axes: Axes, cells: Sequence[Cell], looks: Looks) -> None:
         colour = looks.of(cell.model).colour
         axes.barh(row, loaded.value, 0.62, color=pale(colour, 0.4 * _strength(cell)))
         axes.barh(row, idle.value, 0.26, color=pale(colour, _strength(cell)))
-        _dots(axes, row + 0.2, cell, PSS_LOADED, size=2.8)
         reach = max(cell.extreme(PSS_LOADED), cell.extreme(PSS_IDLE))
         axes.annotate(
             cell.write(PSS_LOADED), (reach, row), (6, 0),
             textcoords="offset points", va="center", size=8.5,
         )  # fmt: skip
+    _dots(axes, cells, PSS_LOADED, 0.2, size=2.8)
     _zero_based(axes, [c for c in cells if PSS_LOADED.name in c.figures], PSS_LOADED)
     _key(axes, [Patch(color=GREY, label="idle"), Patch(color=GREY, alpha=0.4, label="under load")])
 
