@@ -120,7 +120,7 @@ def _read(hint: Any, value: Any, name: str) -> Any:
     if kind is Histogram:
         return Histogram.encoded(checked(name, value, str))
     if kind is float:
-        return number(name, value)
+        return number(name, value, least=-MOST_FIGURE, most=MOST_FIGURE)
     return checked(name, value, kind) if kind in _PLAIN else built(hint, value, name)
 
 

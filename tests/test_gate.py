@@ -19,10 +19,11 @@ from bench.__main__ import main
 from bench.gate import against_commit
 from bench.gate.rounds import ECHO_64, GateRules, placed, scenario_named, verdicts
 from bench.measure.pairs import Shape, SideBySide
+from bench.plan.available import CARD
 from bench.plan.order import PlannedCell, cells
 from bench.plan.scenarios import SCENARIOS
 from reports.gate.verdicts import Outcome, Pair, Verdict
-from servers.catalog import MODELS, find
+from servers.catalog import find
 from tests.conftest import ROOT
 from tests.projects import edit, make_project, needs_git
 from tests.test_gate_verdicts import pair
@@ -208,7 +209,7 @@ def test_models_whose_files_did_not_change_can_be_left_out(
     done = gate("--base", "HEAD", "--changed", "--json", str(file))
     report = json.loads(file.read_text())
     assert {each["model"] for each in report["verdicts"]} == {"asyncio"}
-    assert report["left_out"].keys() == {model.name for model in MODELS} - {"asyncio"}
+    assert report["left_out"].keys() == set(CARD) - {"asyncio"}
     assert "thread-pool" in done.out
 
 

@@ -10,8 +10,6 @@ anyway raises VERSION, which every stored run carries; a test holds the two toge
 
 from __future__ import annotations
 
-__all__ = ["VERSION"]
-
 import socket
 import time
 from struct import Struct

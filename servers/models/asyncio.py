@@ -9,6 +9,7 @@ from functools import partial
 
 from servers.drivers.streams import converse
 from servers.life.admission import EXHAUSTED
+from servers.life.looping import stop_event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,11 +29,8 @@ async def serve_connections(
     listener: Listener, service: Service, ready: Callable[[], None]
 ) -> None:
     """Serve until a signal comes and the connections have ended."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(report)
-    # Not loop.add_signal_handler(): a busy loop would not even begin to count the grace.
-    listener.stop.on_signals(partial(loop.call_soon_threadsafe, stop.set))
+    asyncio.get_running_loop().set_exception_handler(report)
+    stop = stop_event(listener)
     server = await asyncio.start_server(
         partial(converse, service), sock=listener, backlog=listener.backlog
     )

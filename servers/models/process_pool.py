@@ -14,6 +14,7 @@ from __future__ import annotations
 __all__ = ["serve"]
 
 import errno
+import gc
 import os
 import socket
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -69,6 +70,7 @@ def serve_with(pool: Pool, start: Callable[[], Pool], connection: socket.socket)
         except BrokenProcessPool:
             pool.close()  # waits for its threads, too: with none left it is safe to fork
             pool = start()
+            gc.collect()  # the broken one holds its pipes in circles
         else:
             return pool
     pool.serve(connection)
