@@ -58,6 +58,7 @@ class Stop:
 
     def __init__(self, endpoint: socket.socket, grace_seconds: float = GRACE_SECONDS) -> None:
         self.begun = False
+        self._process = os.getpid()  # whose stop it is
         self.children: Callable[[], Iterable[int]] = tuple  # the process ids to take along
         self.at_exit: Callable[[], object] = tuple  # what the server does last
         self.each_pulse: Callable[[], object] = tuple  # what it does a few times a second
@@ -91,6 +92,8 @@ class Stop:
         """
 
         def handle(*_: object) -> None:
+            if os.getpid() != self._process:
+                os._exit(0)  # just forked: the endpoint to shut is still the parent's
             # A second signal does not extend the grace; a forked child has no timer yet.
             self._end_of_grace = min(self._end_of_grace, time.monotonic() + self._grace_seconds)
             start_pulse(max(self._end_of_grace - time.monotonic(), AT_ONCE_SECONDS))
@@ -135,6 +138,7 @@ class Stop:
 
     def leave_to_parent(self, keep: socket.socket | None) -> None:
         """In a child just forked: forget what is the parent's, but for one connection."""
+        self._process = os.getpid()
         self.children = self.at_exit = tuple
         for connection in self.open_connections():
             if connection is not keep:

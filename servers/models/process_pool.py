@@ -69,8 +69,8 @@ def serve_with(pool: Pool, start: Callable[[], Pool], connection: socket.socket)
             pool.serve(connection)
         except BrokenProcessPool:
             pool.close()  # waits for its threads, too: with none left it is safe to fork
+            gc.collect()  # its pipes are in circles, and the new workers would inherit them
             pool = start()
-            gc.collect()  # the broken one holds its pipes in circles
         else:
             return pool
     pool.serve(connection)
