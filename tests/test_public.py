@@ -13,6 +13,9 @@ from pathlib import Path
 from servers.catalog import MODELS
 from tests.test_layers import FILES, MODULES, module_of
 
+FROZEN = {"bench.gate.reference_load"}
+"""What must not change by a letter, see there."""
+
 
 @cache
 def parsed(path: Path) -> ast.Module:
@@ -81,7 +84,11 @@ def defined(path: Path) -> set[str]:
 
 
 def test_what_others_import_from_a_module_it_says_is_public() -> None:
-    missing = {module: names - public(MODULES[module]) for module, names in taken().items()}
+    missing = {
+        module: names - public(MODULES[module])
+        for module, names in taken().items()
+        if module not in FROZEN
+    }
     assert {module: names for module, names in missing.items() if names} == {}
 
 

@@ -19,8 +19,11 @@ import os
 import socket
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import partial
 from multiprocessing import active_children, get_context
+from threading import enumerate as enumerate_threads
+from threading import main_thread
 from time import sleep
 
 from servers.drivers.blocking import converse
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 HUNG_UP = {errno.EPIPE, errno.ECONNRESET, errno.EBADF}
 """What sending to a pool says that has lost its workers, or that has been closed."""
 REBUILDS = 3
+THREAD_SECONDS = 1.0
+"""How long a thread of a broken executor is waited for: its queue has no reader, so it ends."""
 FULL_PAUSE_SECONDS = 0.01
 """How long it can go unnoticed that a worker has taken a connection from a full channel."""
 
@@ -65,14 +70,12 @@ def serve_with(pool: Pool, start: Callable[[], Pool], connection: socket.socket)
     OSError when the workers cannot start, BrokenProcessPool when they do not live.
     """
     for _ in range(REBUILDS):
-        try:
+        with suppress(BrokenProcessPool):
             pool.serve(connection)
-        except BrokenProcessPool:
-            pool.close()  # waits for its threads, too: with none left it is safe to fork
-            gc.collect()  # its pipes are in circles, and the new workers would inherit them
-            pool = start()
-        else:
             return pool
+        pool.close()  # waits for its threads, too: with none left it is safe to fork
+        gc.collect()  # its pipes are in circles, and the new workers would inherit them
+        pool = start()
     pool.serve(connection)
     return pool
 
@@ -140,8 +143,11 @@ class Pool:
                 return
 
     def close(self) -> None:
-        """Return when the workers have served what they have, or died."""
+        """Return when the workers have served what they have, or died, and no thread is left."""
         self._executor.shutdown()
+        for thread in enumerate_threads():  # for that of its queue a broken executor does not wait
+            if thread is not main_thread():
+                thread.join(THREAD_SECONDS)
         self._channel.close()
 
 
