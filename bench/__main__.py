@@ -9,12 +9,13 @@ from bench.verbs import (
     gate_selftest,
     history,
     instrument,
+    interpreters,
     lists,
     runs,
 )
 from bench.verbs.common import INTERRUPTED, TROUBLE, app, fail
 
-VERBS = (runs, compare, gate, baseline, gate_selftest, history, instrument, lists)
+VERBS = (runs, compare, gate, baseline, gate_selftest, history, instrument, interpreters, lists)
 """The modules that hold them: a verb is known once its module has been imported."""
 
 

@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[1]
 DEADLINE_SECONDS = 15.0
 GRACE = "0.2"
 """What is left of a conversation that a test does not end is of no interest to it."""
+SERVER_PYTHON = os.environ.get("THREADMILL_SERVER_PYTHON", sys.executable)
+"""What the servers of the suite run under: a contract that any interpreter must pass."""
 NAMES = [model.name for model in MODELS]
 
 # No test asserts a time, and on a shared machine an example takes what it takes.
@@ -64,7 +66,7 @@ class ServerProcess:
         watch = [] if by_hand else ["--watch-stdin"]
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `close`
         self.process = subprocess.Popen(
-            [sys.executable, "-S", *program, model, *watch, "--grace", GRACE, *arguments],
+            [SERVER_PYTHON, "-S", *program, model, *watch, "--grace", GRACE, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr if stderr is None else stderr,

@@ -20,6 +20,8 @@ import os
 import select
 from time import monotonic
 
+from servers.life.counter import Counter
+
 STDERR = 2
 LINES_PER_SECOND = 20
 LINE_BYTES = 200
@@ -30,7 +32,7 @@ QUIET_SECONDS = 3.0
 
 
 class Ration:
-    """The lines of a second for this process and all that it forks, in two eventfds.
+    """The lines of a second for this process and all that it forks, in two counters.
 
     Each call on one is a single step for all who share it. A line needs a token. What became of
     it is added up for the process that renews the tokens: DROPPED for each that was not said.
@@ -41,24 +43,21 @@ class Ration:
 
     def __init__(self) -> None:
         """OSError when there is no descriptor left."""
-        flags = os.EFD_NONBLOCK | os.EFD_CLOEXEC
-        self._tokens = os.eventfd(LINES_PER_SECOND, flags | os.EFD_SEMAPHORE)
-        self._done = os.eventfd(0, flags)
+        self._tokens = Counter(LINES_PER_SECOND, semaphore=True)
+        self._done = Counter()
         self._renewed = monotonic()
         self._owner = os.getpid()
 
     def take(self) -> bool:
         """Take a token, if one is left."""
-        try:
-            os.eventfd_read(self._tokens)
-        except BlockingIOError:
+        if not self._tokens.take():
             return False
-        os.eventfd_write(self._done, self.TOKEN)
+        self._done.add(self.TOKEN)
         return True
 
     def drop(self) -> None:
         """Count a line that was not said."""
-        os.eventfd_write(self._done, self.DROPPED)
+        self._done.add(self.DROPPED)
 
     def renew(self, at_once: bool) -> int:
         """Renew the tokens if their second is over; return how many lines were dropped in it."""
@@ -66,11 +65,8 @@ class Ration:
         if os.getpid() != self._owner or (now - self._renewed < RATION_SECONDS and not at_once):
             return 0
         self._renewed = now
-        try:
-            dropped, taken = divmod(os.eventfd_read(self._done), self.DROPPED)
-        except BlockingIOError:
-            return 0  # nobody has said anything
-        os.eventfd_write(self._tokens, taken)
+        dropped, taken = divmod(self._done.take(), self.DROPPED)
+        self._tokens.add(taken)
         return dropped
 
 

@@ -9,7 +9,7 @@ scheduler, a timer for asyncio. When it has waited for too long is said here, on
 add up how long each wait was, so it does not matter how often a wait is interrupted or begun anew,
 and whether a frame that never ends comes by the byte.
 
-The count is an eventfd, one for all processes: a child adds to it and the server that forked it
+The count is one for all processes: a child adds to it and the server that forked it
 tells the sum when it stops.
 """
 
@@ -17,13 +17,13 @@ from __future__ import annotations
 
 __all__ = ["LEAST_SECONDS", "LOOKS", "Idle", "Stuck", "Timeouts", "reset_at_close"]
 
-import os
 import socket
 import sys
 from contextlib import suppress
 from struct import Struct
 from time import monotonic
 
+from servers.life.counter import Counter
 from servers.life.notices import say
 from servers.steps import IdlePeer, StuckPeer
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FAULTS = (IdlePeer, StuckPeer)
-FLAGS = os.EFD_NONBLOCK | os.EFD_CLOEXEC
 LEAST_SECONDS = 0.01
 """A timeout below this would be shorter than the time in which a server notices it."""
 LOOKS = 4
@@ -49,14 +48,14 @@ class Timeouts:
     def __init__(self, idle: float = 0, write: float = 0) -> None:
         self.idle = idle
         self.write = write
-        self._counts = {fault: os.eventfd(0, FLAGS) for fault in FAULTS} if self else {}
+        self._counts = {fault: Counter() for fault in FAULTS} if self else {}
 
     def __bool__(self) -> bool:
         return bool(self.idle or self.write)
 
     def count(self, fault: type[IdlePeer | StuckPeer], connection: socket.socket) -> None:
         """Count what a peer did, and say it."""
-        os.eventfd_write(self._counts[fault], 1)
+        self._counts[fault].add(1)
         say(
             f"{address_of(connection)} took no byte for {self.write:g} s: reset."
             if fault is StuckPeer
@@ -70,7 +69,7 @@ class Timeouts:
             say(f"{idle} connections closed by --idle-timeout, {stuck} reset by --write-timeout.")
 
     def _sums(self) -> list[int]:
-        return [taken_from(descriptor) for descriptor in self._counts.values()]
+        return [count.take() for count in self._counts.values()]
 
 
 class Idle:
@@ -124,14 +123,6 @@ class Stuck:
         if left <= 0:
             raise StuckPeer
         return min(left, self._seconds / LOOKS)
-
-
-def taken_from(descriptor: int) -> int:
-    """Return what stands in an eventfd, and leave 0 there: that needs no further descriptor."""
-    try:
-        return os.eventfd_read(descriptor)
-    except BlockingIOError:  # it is 0
-        return 0
 
 
 def address_of(connection: socket.socket) -> str:

@@ -1,0 +1,1 @@
+"""The Pythons that servers run under: named, found, asked what they are, and given libraries."""
