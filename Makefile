@@ -8,6 +8,8 @@ RUN ?=
 BASE ?=
 GATE_OPTIONS ?=
 WORKERS ?= 2
+EFFORT ?= quick
+NAMES ?= all
 
 PY := .venv/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
@@ -30,14 +32,14 @@ gate: setup ## has the working tree made a model worse than BASE=origin/main; GA
 gate-selftest: setup ## what the gate finds and what not, on live pairs: 45 minutes on a quiet machine
 	@$(PY) -m bench gate-selftest --write docs/gate.md
 
-experiments: setup ## the small pytest-benchmark experiments, their JSON beside the newest run
-	@$(PY) -m bench experiments
+experiments: setup ## the claims of the course, measured: EFFORT=quick|standard|full NAMES=a,b
+	@$(PY) -m bench experiment '$(NAMES)' --effort '$(EFFORT)'
 
 bench-engine: setup ## what the load generator itself costs, against a null server and plain Python
-	@$(PY) -m bench.experiments.engine_cost
+	@$(PY) -m bench experiment engine-cost --effort standard
 
 bench-files: setup ## what a file costs the server, beside python -m http.server (needs curl)
-	@$(PY) -m bench.experiments.file_cost
+	@$(PY) -m bench experiment file-cost --effort standard
 
 selftest: setup ## the instrument against known answers: two minutes on a machine that is quiet
 	@$(PY) -m bench selftest

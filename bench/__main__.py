@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.verbs import (
     baseline,
     compare,
+    experiments,
     gate,
     gate_selftest,
     history,
@@ -15,7 +16,10 @@ from bench.verbs import (
 )
 from bench.verbs.common import INTERRUPTED, TROUBLE, app, fail
 
-VERBS = (runs, compare, gate, baseline, gate_selftest, history, instrument, interpreters, lists)
+VERBS = (
+    *(runs, compare, gate, baseline, gate_selftest, history, instrument),
+    *(interpreters, experiments, lists),
+)
 """The modules that hold them: a verb is known once its module has been imported."""
 
 

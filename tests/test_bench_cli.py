@@ -15,13 +15,22 @@ import psutil
 import pytest
 
 from bench.measure import meter
-from reports.record import Sample
 from reports.store import Store
 from servers.catalog import MODELS
 from tests.commands import bench_in_process
 
 BENCH = [sys.executable, "-m", "bench"]
-VERBS = ("run", "capacity", "selftest", "report", "models", "scenarios", "doctor", "experiments")
+VERBS = (
+    "run",
+    "capacity",
+    "selftest",
+    "report",
+    "models",
+    "scenarios",
+    "doctor",
+    "experiment",
+    "experiments",
+)
 SHORT = ("--profile", "quick", "--window", "0.05", "--blocks", "1")
 
 
@@ -32,7 +41,6 @@ def bench(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
         timeout=100,  # the machine may be busy
-        # The experiments are a pytest of their own, and none of this one's workers.
         env={name: value for name, value in os.environ.items() if "PYTEST" not in name}
         | environment,
     )
@@ -187,9 +195,9 @@ def test_a_wrong_option_is_no_traceback() -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["report", "experiments"])
-def test_without_any_run_there_is_nothing_to_read(verb: str, tmp_path: Path) -> None:
-    done = bench_in_process(verb, cwd=tmp_path)
+@pytest.mark.parametrize("words", [("report",), ("experiment", "sticky", "--join")])
+def test_without_any_run_there_is_nothing_to_read(words: tuple[str, ...], tmp_path: Path) -> None:
+    done = bench_in_process(*words, cwd=tmp_path)
     assert done.returncode == 2
     assert "there is no run" in done.stderr
 
@@ -282,20 +290,17 @@ def server_of(conductor: int) -> int:
                 return member.pid
 
 
-def test_the_experiments_join_the_newest_run(results: Path) -> None:
-    two = [MODELS[0].name, MODELS[-1].name]  # each of the others is but one more row
-    done = bench(
-        "experiments", "--results", str(results), PYTEST_ADDOPTS=f"-k '{' or '.join(two)}'"
-    )
+def test_timings_of_an_experiment_join_the_newest_run(results: Path, tmp_path: Path) -> None:
+    done = bench_in_process(
+        "experiment", "round-trip", "--effort", "least", "--join",
+        "--results", results, "--findings", tmp_path,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     folder = Store(results).open()
     figures = json.loads((folder.path / "experiments.json").read_text())
     rows = figures["benchmarks"]
-    assert len({row["name"] for row in rows}) == len(rows) == 3 * len(two)
-    starts = [row for row in rows if "first_answer" in row["name"]]
-    assert {row["stats"]["rounds"] for row in starts} == {5}
-    assert all(row["stats"]["rounds"] >= 30 for row in rows if row not in starts)
-    labels = {"run": folder.path.name, "schema": Sample.SCHEMA}
-    assert all(row["extra_info"] == {**labels, "model": row["param"]} for row in rows)
+    assert {row["name"] for row in rows} == {"serial", "thread"}
+    assert all(row["stats"]["rounds"] >= 30 for row in rows)
     assert "cpu" in figures["machine_info"]
     assert "node" not in figures["machine_info"]
+    assert "round-trip" in (folder.path / "report.html").read_text()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.experiments.fault_soak import soak
+from bench.experiments.instrument.fault_soak import soak
 
 
 def test_faulty_requests_are_all_counted_and_leave_nothing_in_memory() -> None:

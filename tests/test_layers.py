@@ -110,6 +110,7 @@ ROOMS: Graph = {
     "reports": set(),
     "reports.cells": {"reports"},
     "reports.charts": {"reports", "reports.cells"},
+    "reports.experiments": {"reports", "reports.charts"},
     "reports.gate": {"reports"},
     "reports.gate.render": {"reports", "reports.gate"},
     "reports.page": {"reports", "reports.cells", "reports.charts"},
@@ -123,6 +124,12 @@ ROOMS: Graph = {
     "bench.capacity": {"bench", "bench.plan", "bench.measure", "bench.run"},
     "bench.check": {"bench", "bench.plan", "bench.measure", "bench.run"},
     "bench.experiments": {"bench", "bench.plan", "bench.measure"},
+    "bench.experiments.sockets": {"bench.experiments"},
+    "bench.experiments.processes": {"bench.experiments"},
+    "bench.experiments.sharing": {"bench.experiments"},
+    "bench.experiments.threads": {"bench.experiments"},
+    "bench.experiments.switching": {"bench.experiments"},
+    "bench.experiments.instrument": {"bench", "bench.plan", "bench.measure", "bench.experiments"},
     "bench.verbs": {
         "bench",
         "bench.interpreters",
@@ -132,6 +139,7 @@ ROOMS: Graph = {
         "bench.gate",
         "bench.capacity",
         "bench.check",
+        "bench.experiments",
     },
     "bench.__main__": {"bench", "bench.plan", "bench.measure", "bench.gate", "bench.verbs"},
 }

@@ -1,1 +1,1 @@
-"""Small experiments, each a pytest-benchmark file or a script that prints a ratio."""
+"""Small experiments: what the course says of concurrency, measured. One file and one row each."""

@@ -1,4 +1,4 @@
-"""Verbs that make runs and draw them: run, report, experiments.
+"""Verbs that make runs and draw them: run, report.
 
 Drawing libraries take a second to import, so they are imported only where something is drawn.
 """
@@ -6,10 +6,6 @@ Drawing libraries take a second to import, so they are imported only where somet
 from __future__ import annotations
 
 import secrets
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,7 +31,6 @@ from bench.verbs.common import (
     named,
     stored_run,
 )
-from reports.files import replace_whole
 from reports.store import RunFolder
 
 EXIT_CODES = {
@@ -43,8 +38,6 @@ EXIT_CODES = {
     RunOutcome.FAILED: TROUBLE,
     RunOutcome.INTERRUPTED: INTERRUPTED,
 }
-
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
 @app.command(
@@ -113,11 +106,11 @@ def run(
     folder, outcome = session.run(request, results, console)
     if outcome is RunOutcome.INTERRUPTED:
         console.print("interrupted")
-    _publish(folder, console)
+    publish_run(folder, console)
     raise typer.Exit(EXIT_CODES[outcome])
 
 
-def _publish(folder: RunFolder, console: Console) -> None:
+def publish_run(folder: RunFolder, console: Console) -> None:
     """Write the report of a run, and say what is in it and where it is."""
     from reports.cells.report import read_report
     from reports.page.publish import publish
@@ -146,27 +139,4 @@ def report(
     results: Results = RESULTS,
 ) -> None:
     """Redraw the report of a stored run without measuring again."""
-    _publish(stored_run(results, run_id), Terminal())
-
-
-@app.command(epilog=examples("experiments"))
-def experiments(results: Results = RESULTS) -> None:
-    """Run the small pytest-benchmark experiments; their figures join the newest run's report."""
-    folder = stored_run(results, None)
-    with tempfile.TemporaryDirectory(prefix="threadmill-experiments-") as own:
-        figures = Path(own, "experiments.json")
-        # A process of its own: pytest rewrites imports, and its plug-ins would stay loaded here.
-        pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXPERIMENTS)]
-        code = subprocess.run(
-            [
-                *pytest,
-                "--benchmark-enable",
-                f"--benchmark-json={figures}",
-                f"--run-id={folder.path.name}",
-            ],
-            check=False,
-        ).returncode
-        if code:
-            raise typer.Exit(TROUBLE)
-        replace_whole(folder.path / figures.name, figures.read_bytes())
-    _publish(folder, Terminal())
+    publish_run(stored_run(results, run_id), Terminal())

@@ -1,9 +1,9 @@
-"""What a large file moves in a server's memory: `python -m bench.experiments.file_memory [MIB]`.
+"""file-memory: what a large file moves in a server's memory.
 
-A sparse file, 2 GiB unless told, is fetched twice (read and hashed at first, then sent by the
+A sparse file, 2 GiB with full effort, is fetched twice (read and hashed at first, then sent by the
 kernel) and put back once, for each model. While it moves, the memory of the server's whole tree is
 read every 20 ms; the table shows how far its peak was above what the server held before, when it
-had answered one request. The bound is 8 MiB, and the exit code 3 when a model exceeds it.
+had answered one request. The bound is 8 MiB.
 
 The client works in pieces of 256 KiB and verifies the digest, both ways. What is fetched is thrown
 away; what is put needs room for the file in the folder for temporary files.
@@ -12,15 +12,14 @@ away; what is put needs room for the file in the folder for temporary files.
 from __future__ import annotations
 
 import socket
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-
+from bench.experiments.figures import Found
+from bench.experiments.instrument.models import shown
+from bench.experiments.lab import Lab
+from bench.experiments.rules import Verdict, at_most
 from bench.measure import meter
 from bench.measure.launch import Server
 from bench.measure.placement import allowed_cpus
@@ -34,7 +33,6 @@ BOUND_MIB = 8
 WORKERS = 8  # of a pool: of 64 processes, a reading would take longer than the interval
 SAMPLE_SECONDS = 0.02
 PATIENCE_SECONDS = 300.0  # the server syncs a file before it answers
-OUT_OF_BOUND = 3
 TRANSFERS = ("GET, hashing", "GET by the kernel", "PUT")
 
 
@@ -55,22 +53,24 @@ class Sampler:
             self._next = time.monotonic() + SAMPLE_SECONDS
 
 
-def main(arguments: list[str]) -> int:
-    """Measure, print the table, and return the exit code."""
-    size = int(arguments[0] if arguments else SIZE_MIB) * MIB
-    table = Table(title=f"Growth of the server's peak PSS in MiB, one file of {size // MIB:,} MiB")
-    table.add_column("model")
-    for heading in ("before", *TRANSFERS, "samples"):
-        table.add_column(heading, justify="right")
-    worst = 0.0
-    for model in track(catalog.MODELS, "measuring", transient=True):
+def measure(lab: Lab) -> None:
+    """Move one file through each model."""
+    size = lab.pick(8, 32, 256, SIZE_MIB) * MIB
+    for model in shown(lab):
+        lab.say(model.name)
         before, grown, samples = measured(model, size)
-        worst = max(worst, *grown)
-        table.add_row(model.name, f"{before:.1f}", *(f"{each:.2f}" for each in grown), str(samples))
-    console = Console()
-    console.print(table)
-    console.print(f"The most is {worst:.2f} MiB; the bound is {BOUND_MIB} MiB.")
-    return 0 if worst < BOUND_MIB else OUT_OF_BOUND
+        for transfer_name, growth in zip(TRANSFERS, grown, strict=True):
+            # A tree that shrank has grown by nothing.
+            lab.report(model.name, transfer_name, "MiB", max(0.0, growth))
+        lab.report(model.name, "before", "MiB", before)
+        lab.report(model.name, "samples", "count", samples)
+
+
+def judge(found: Found) -> Verdict:
+    """No transfer moves the peak by the bound or more."""
+    rows = [row for name in TRANSFERS for row in found.cases(name)]
+    worst = max(rows, key=lambda row: row.value)
+    return at_most(worst, BOUND_MIB, f"the most, {worst.case}'s {worst.figure}, is {{}} MiB")
 
 
 def measured(model: catalog.Model, size: int) -> tuple[float, list[float], int]:
@@ -98,7 +98,3 @@ def measured(model: catalog.Model, size: int) -> tuple[float, list[float], int]:
             )
     grown = [(sampler.peak - base) / MIB for sampler in samplers]
     return base / MIB, grown, sum(sampler.samples for sampler in samplers)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""The engine against a server that does everything wrong: `python -m bench.experiments.fault_soak`.
+"""fault-soak: the engine against a server that does everything wrong.
 
 Loads the faulty server in one-second windows until the engine has counted so many requests that
 came to grief (a million, unless told), and shows them by kind. All must be of the kinds that the
@@ -18,6 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.experiments.figures import Found
+from bench.experiments.lab import Lab
+from bench.experiments.rules import Verdict, exactly
 from clients.engine.driver import Engine
 from clients.load import AimedLoad
 from clients.targets.faulty import FAULTS
@@ -114,20 +117,23 @@ def rss_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
 
 
-def main(requests: int = REQUESTS) -> int:
-    """Soak, print what came of it, and return the exit code."""
-    result = soak(requests)
+def measure(lab: Lab) -> None:
+    """Soak, and report what came of it."""
+    requests = lab.pick(20_000, 50_000, 200_000, REQUESTS)
+    result = soak(requests, lab.pick(0.1, 0.1, WINDOW_SECONDS, WINDOW_SECONDS))
     for kind, count in result.errors.items():
-        print(f"{kind:<16}{count:>12,}")
-    before, after = result.rss_bytes
-    print(f"{'faulty':<16}{result.faulty:>12,} in {result.seconds:.1f} s")
-    print(f"RSS after a tenth {before / 2**20:.1f} MiB, at the end {after / 2**20:.1f} MiB")
-    print(f"the latest window was {result.latest_seconds * 1e3:.1f} ms late")
+        if count:
+            lab.report(kind, "requests", "count", count)
+    lab.report("all faulty ones", "requests", "count", result.faulty)
+    lab.report("memory after a tenth", "memory", "MiB", result.rss_bytes[0] / 2**20)
+    lab.report("memory at the end", "memory", "MiB", result.rss_bytes[1] / 2**20)
+    lab.report("the latest window", "late by", "s", result.latest_seconds)
     problems = result.problems(requests)
     for problem in problems:
-        print(f"fault_soak: {problem}", file=sys.stderr)
-    return 1 if problems else 0
+        lab.note(problem)
+    lab.report("problems", "found", "count", len(problems))
 
 
-if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:2])))
+def judge(found: Found) -> Verdict:
+    """Every fault was counted as what it was, and none left anything in memory."""
+    return exactly(found.of("problems", "found"), 0, "there are {} problems")

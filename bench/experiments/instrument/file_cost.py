@@ -1,6 +1,6 @@
-"""What a file costs the server, beside the standard library's own: `make bench-files`.
+"""file-cost: what a file costs the server, beside the standard library's own.
 
-One file of 64 MiB. Per second of the server's CPU, how many MiB does each of them move?
+One file. Per second of the server's CPU, how many MiB does each of them move?
 `python -m http.server`, fetched by curl, is what everybody has; our models serve and take the file
 by docs/wire.md, every byte hashed by our client and its digest compared.
 
@@ -23,12 +23,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import median
 from typing import NamedTuple
 
-from rich.console import Console
-from rich.table import Table
-
+from bench.experiments.figures import Found
+from bench.experiments.lab import Lab
+from bench.experiments.rules import Verdict, all_of, at_least
 from bench.measure import meter
 from bench.measure.launch import Server
 from bench.measure.placement import Placement, allowed_cpus, pinned, place
@@ -37,11 +36,10 @@ from clients.transfer import client as transfer
 from servers import catalog
 
 MIB = 2**20
-SIZE = 64 * MIB
-ROUNDS = 5
 TRANSFERS = 4  # of a round, after the first
 HTTP = "http.server"
-NAME = file_name(SIZE)
+FIRST, LATER = "first time, per CPU second", "after that, per CPU second"
+RATIO = "ratio"
 
 Once = Callable[[], None]
 """Moves the file once."""
@@ -81,6 +79,11 @@ class Comparison(NamedTuple):
     least: float
     says: str
 
+    @property
+    def case(self) -> str:
+        """The comparison in words."""
+        return f"{self.one} of {self.other}, {self.says}"
+
 
 COMPARISONS = (
     Comparison(THREAD_GET, "later", HTTP_GET, "later", 0.8, "its digest remembered"),
@@ -92,49 +95,56 @@ COMPARISONS = (
 Costs = Mapping[Contender, Sequence[Cost]]
 
 
-def main() -> int:
-    """Measure, print the tables, and return 1 when an aim is missed."""
+def measure(lab: Lab) -> None:
+    """Measure in interleaved rounds, and take the ratios within each."""
     curl = shutil.which("curl")
     if not curl:
-        print(
-            "curl is not installed, and python -m http.server is measured with it:"
-            " apt-get install curl",
-            file=sys.stderr,
-        )
-        return 3
+        lab.note("curl is not installed, and http.server is measured with it: apt-get install curl")
+        return
+    size = lab.pick(4, 16, 64, 64) * MIB
     cpus = place("split", allowed_cpus())
     costs: dict[Contender, list[Cost]] = {contender: [] for contender in CONTENDERS}
     with tempfile.TemporaryDirectory(prefix="threadmill-") as folder:
-        source = Path(folder) / NAME
+        source = Path(folder) / file_name(size)
         with source.open("wb") as file:
-            file.writelines(file_content(SIZE))
-        for number in range(ROUNDS):
-            if sys.stderr.isatty():
-                print(f"\rround {number + 1} of {ROUNDS}", end="", file=sys.stderr, flush=True)
+            file.writelines(file_content(size))
+        for number in range(lab.pick(1, 1, 5, 9)):
+            lab.say(f"round {number + 1}")
             for contender, measured in costs.items():
                 measured.append(cost(contender, source, cpus, curl))
-    if sys.stderr.isatty():
-        print("\r", end="", file=sys.stderr)
-    console = Console()
-    console.print(figures(costs))
-    console.print(comparisons(costs))
-    return int(any(ratio(each, costs) < each.least for each in COMPARISONS))
+    for each in COMPARISONS:
+        lab.report(each.case, RATIO, "times", ratios(each, costs))
+    for contender, measured in costs.items():
+        lab.report(str(contender), FIRST, "MiB/s", [each.first for each in measured])
+        lab.report(str(contender), LATER, "MiB/s", [each.later for each in measured])
+
+
+def judge(found: Found) -> Verdict:
+    """Each ratio that has an aim meets it."""
+    return all_of(
+        [
+            at_least(found.of(each.case, RATIO), each.least, f"{each.case}: {{}}")
+            for each in COMPARISONS
+            if each.least
+        ]
+    )
 
 
 def cost(contender: Contender, source: Path, cpus: Placement, curl: str) -> Cost:
     """Run one round of one contender."""
     serve = curled if contender.name == HTTP else ours
     with serve(contender, source, cpus, curl) as (pid, once), pinned(cpus.client):
-        return Cost(rate(pid, once, 1), rate(pid, once, TRANSFERS))
+        size = source.stat().st_size
+        return Cost(rate(pid, once, size, 1), rate(pid, once, size, TRANSFERS))
 
 
-def rate(pid: int, once: Once, times: int) -> float:
+def rate(pid: int, once: Once, size: int, times: int) -> float:
     """Return the MiB that the server moves per second of its CPU."""
     before = meter.settle(pid)
     for _ in range(times):
         once()
     used = meter.usage(before, meter.settle(pid))
-    return SIZE * times / MIB / used.cpu_seconds
+    return size * times / MIB / used.cpu_seconds
 
 
 @contextlib.contextmanager
@@ -155,7 +165,7 @@ def ours(
         server.wait_until_answering()
         there = server.host, server.port
         moves: dict[str, Once] = {
-            "GET": lambda: _ignore(transfer.get(*there, NAME, Path(folder) / NAME)),
+            "GET": lambda: _ignore(transfer.get(*there, source.name, Path(folder) / source.name)),
             "PUT": lambda: _ignore(transfer.put(*there, source)),
         }
         yield server.pid, moves[contender.verb]
@@ -185,43 +195,18 @@ def curled(
             found = re.search(r"http://[\d.]+:\d+/", server.stdout.readline())
             assert found, f"{HTTP} did not say where it is"
             fetch = [curl, "--silent", "--show-error", "--fail", "--output", "/dev/null"]
-            yield server.pid, lambda: _ignore(subprocess.run([*fetch, found[0] + NAME], check=True))
+            yield (
+                server.pid,
+                lambda: _ignore(subprocess.run([*fetch, found[0] + source.name], check=True)),
+            )
         finally:
             server.send_signal(signal.SIGTERM)
 
 
-def figures(costs: Costs) -> Table:
-    """Return the medians of each contender."""
-    table = Table(title=f"MiB per CPU second of the server, {SIZE // MIB} MiB")
-    table.add_column("server")
-    for heading in ("first time", "after that"):
-        table.add_column(heading, justify="right")
-    for contender, measured in costs.items():
-        first, later = (median(figure) for figure in zip(*measured, strict=True))
-        table.add_row(str(contender), f"{first:,.0f}", f"{later:,.0f}")
-    return table
-
-
-def comparisons(costs: Costs) -> Table:
-    """Return the ratios, and whether each is what was aimed at."""
-    table = Table(title="Ratios, each within a round", show_header=False)
-    for each in COMPARISONS:
-        found = ratio(each, costs)
-        verdict = "met" if found >= each.least else "MISSED"
-        aim = f"aim {each.least}: {verdict}" if each.least else "no aim"
-        table.add_row(str(each.one), f"{found:.2f} of {each.other}", each.says, aim)
-    return table
-
-
-def ratio(comparison: Comparison, costs: Costs) -> float:
-    """Return the median over the rounds of how much one contender does of what the other does."""
+def ratios(comparison: Comparison, costs: Costs) -> list[float]:
+    """Return how much one contender does of what the other does, within each round."""
     one, figure, other, other_figure, *_ = comparison
-    ratios: list[float] = [
+    return [
         getattr(mine, figure) / getattr(theirs, other_figure)
         for mine, theirs in zip(costs[one], costs[other], strict=True)
     ]
-    return median(ratios)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

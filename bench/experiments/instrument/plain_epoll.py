@@ -1,8 +1,8 @@
 """The least that a load generator in plain Python can do: epoll, and no bookkeeping at all.
 
-`python -m bench.experiments.plain_epoll PORT CONNECTIONS SIZE SECONDS` keeps one request of SIZE
-bytes outstanding on each connection to a raw echo server, and prints what that cost. It stamps
-and checks nothing; what the engine does besides must be weighed against this.
+`python -m bench.experiments.instrument.plain_epoll PORT CONNECTIONS SIZE SECONDS` keeps one
+request of SIZE bytes outstanding on each connection to a raw echo server, and prints what that
+cost. It stamps and checks nothing; what the engine does besides must be weighed against this.
 """
 
 from __future__ import annotations

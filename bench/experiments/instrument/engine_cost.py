@@ -1,4 +1,4 @@
-"""What the load generator itself costs: `make bench-engine`.
+"""engine-cost: what the load generator itself costs.
 
 64 connections of 64 B, server and generator on separate CPUs. The rounds are interleaved, and the
 figures are medians over them, because the speed of a shared machine drifts. Four questions:
@@ -19,12 +19,12 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from statistics import median
 from typing import NamedTuple
 
-from rich.console import Console
-from rich.table import Table
-
+from bench.experiments.figures import Found, ratio
+from bench.experiments.instrument.models import shown
+from bench.experiments.lab import Lab
+from bench.experiments.rules import Verdict, all_of, at_most
 from bench.measure import meter
 from bench.measure.launch import ROOT, Server
 from bench.measure.null import null_server
@@ -41,7 +41,7 @@ FRAMED = Load(connections=CONNECTIONS, size_bytes=SIZE)
 RAW = replace(FRAMED, framing="rawecho")
 SECONDS = 0.5
 TIMING = Timing(warm_up_seconds=0.2, seconds=SECONDS, drain_seconds=0.2)
-ROUNDS = 5
+ENGINE, PLAIN = "engine", "plain Python"
 DEPTHS = (1, 16)
 MANY = 10_000
 
@@ -54,26 +54,47 @@ class Cost(NamedTuple):
     server_us: float
 
 
-def main() -> None:
-    """Measure and print the three tables."""
-    console = Console()
+def measure(lab: Lab) -> None:
+    """Measure in interleaved rounds; every ratio is taken within its round."""
     cpus = place("split", allowed_cpus())
-    pairs: dict[str, list[Cost]] = {"engine": [], "plain Python": []}
-    models: dict[str, list[Cost]] = {model.name: [] for model in catalog.MODELS}
-    for number in range(ROUNDS):
-        if sys.stderr.isatty():
-            print(f"\rround {number + 1} of {ROUNDS}", end="", file=sys.stderr, flush=True)
-        pairs["engine"].append(engine_on_null(cpus))
-        pairs["plain Python"].append(plain_python_on_null(cpus))
-        for model in catalog.MODELS:
-            models[model.name].append(engine_on_model(model, cpus))
-    if sys.stderr.isatty():
-        print("\r", end="", file=sys.stderr)
-    console.print(_generators(pairs))
-    console.print(_ceiling(pairs["engine"], models))
-    console.print(_framing(cpus))
-    for line in openings(cpus):
-        console.print(line, highlight=False, soft_wrap=True)
+    models = shown(lab)
+    costs: dict[str, list[Cost]] = {ENGINE: [], PLAIN: []}
+    answers: dict[str, list[Cost]] = {model.name: [] for model in models}
+    for number in range(lab.pick(1, 2, 5, 9)):
+        lab.say(f"round {number + 1}")
+        costs[ENGINE].append(engine_on_null(cpus))
+        costs[PLAIN].append(plain_python_on_null(cpus))
+        for model in models:
+            answers[model.name].append(engine_on_model(model, cpus))
+    for name, found in costs.items():
+        ratios = [cost.generator_us / cost.server_us for cost in found]
+        lab.report(name, "its CPU, of the null server's", "times", ratios)
+    for name, found in {**costs, **answers}.items():
+        lab.report(name, "requests", "/s", [cost.rate for cost in found])
+        lab.report(name, "generator's CPU", "s", [cost.generator_us / 1e6 for cost in found])
+        lab.report(name, "server's CPU", "s", [cost.server_us / 1e6 for cost in found])
+    with pinned(cpus.client):
+        for depth in lab.pick((), DEPTHS, DEPTHS, DEPTHS):
+            framing = [framing_us(depth) / 1e6 for _ in range(lab.pick(1, 1, 3, 5))]
+            lab.report(f"framing, {depth} pipelined", "server's CPU", "s", framing)
+    many = lab.pick(0, 1_000, MANY, MANY)
+    if many:
+        openings(lab, cpus, many)
+
+
+def judge(found: Found) -> Verdict:
+    """The engine costs about what an echo costs, and less than plain Python does."""
+    name = "its CPU, of the null server's"
+    return all_of(
+        [
+            at_most(found.of(ENGINE, name), 2.0, "the engine uses {} of the null server's CPU"),
+            at_most(
+                ratio(found.of(ENGINE, name), found.of(PLAIN, name)),
+                1.0,
+                "the engine uses {} of what a loop in plain Python uses that checks nothing",
+            ),
+        ]
+    )
 
 
 def engine_on_null(cpus: Placement) -> Cost:
@@ -100,30 +121,31 @@ def _drive(server: Subject, load: AimedLoad, cpus: Placement) -> Cost:
     )
 
 
-def openings(cpus: Placement) -> list[str]:
-    """Return what it takes to open MANY connections to the null server; the remedy if it cannot."""
+def openings(lab: Lab, cpus: Placement, many: int) -> None:
+    """Report what it takes to open many connections to the null server; the remedy if it cannot."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if limit < MANY + 100:
-        return [
-            f"{MANY:,} connections cannot be opened: the hard limit is {limit:,} descriptors;"
+    if limit < many + 100:
+        lab.note(
+            f"{many:,} connections cannot be opened: the hard limit is {limit:,} descriptors;"
             " raise it with 'ulimit -Hn 20000' as root, or nofile in /etc/security/limits.conf"
-        ]
-    found = []
-    for _ in range(ROUNDS):
+        )
+        return
+    opened, retries, errors = [], [], []
+    for _ in range(lab.pick(1, 1, 5, 9)):
         with null_server(cpus.server) as server, Generator(cpus.client) as generator:
-            load = server.aimed(replace(RAW, connections=MANY))
+            load = server.aimed(replace(RAW, connections=many))
             begun = time.monotonic()
             generator.open(load)
-            opened = time.monotonic() - begun
+            opened.append(time.monotonic() - begun)
             timing = Timing(warm_up_seconds=0.0, seconds=0.2)
             tally = look(generator, server, timing, load.rest_seconds).tally
             generator.close()
-        found.append((opened, tally.connect_retries, sum(tally.errors.values())))
-    seconds, retries, errors = (median(column) for column in zip(*found, strict=True))
-    return [
-        f"{MANY:,} connections opened in {seconds:.2f} s,"
-        f" {retries:,.0f} SYN retries, {errors:,.0f} errors (medians of {ROUNDS} rounds)"
-    ]
+        retries.append(tally.connect_retries)
+        errors.append(sum(tally.errors.values()))
+    case = f"{many:,} connections"
+    lab.report(case, "to open", "s", opened)
+    lab.report(case, "SYN sent again", "count", retries)
+    lab.report(case, "errors", "count", errors)
 
 
 def plain_python_on_null(cpus: Placement) -> Cost:
@@ -132,7 +154,7 @@ def plain_python_on_null(cpus: Placement) -> Cost:
         before = meter.settle(server.pid)
         with pinned(cpus.client):
             done = subprocess.run(
-                [sys.executable, "-m", "bench.experiments.plain_epoll"]
+                [sys.executable, "-m", "bench.experiments.instrument.plain_epoll"]
                 + [str(number) for number in (server.port, CONNECTIONS, SIZE, SECONDS)],
                 stdout=subprocess.PIPE,
                 check=True,
@@ -145,51 +167,6 @@ def plain_python_on_null(cpus: Placement) -> Cost:
         result["cpu_seconds"] / requests * 1e6,
         used.cpu_seconds / requests * 1e6,
     )
-
-
-def _generators(pairs: dict[str, list[Cost]]) -> Table:
-    table = Table(title=f"Against the null server, {CONNECTIONS} connections, {SIZE} B")
-    table.add_column("generator")
-    for heading in ("requests/s", "its CPU us", "server CPU us", "ratio"):
-        table.add_column(heading, justify="right")
-    for name, costs in pairs.items():
-        # The ratio is taken within each round, where both sides saw the same machine.
-        ratio = median(cost.generator_us / cost.server_us for cost in costs)
-        table.add_row(
-            name,
-            f"{median(cost.rate for cost in costs):,.0f}",
-            f"{median(cost.generator_us for cost in costs):.2f}",
-            f"{median(cost.server_us for cost in costs):.2f}",
-            f"{ratio:.2f}",
-        )
-    return table
-
-
-def _ceiling(null: list[Cost], models: dict[str, list[Cost]]) -> Table:
-    table = Table(title="Requests per second with the engine")
-    table.add_column("server")
-    for heading in ("requests/s", "of the null server's", "server CPU us", "generator CPU us"):
-        table.add_column(heading, justify="right")
-    for name, costs in {"null": null, **models}.items():
-        share = median(cost.rate / base.rate for cost, base in zip(costs, null, strict=True))
-        table.add_row(
-            name,
-            f"{median(cost.rate for cost in costs):,.0f}",
-            f"{share:.0%}",
-            f"{median(cost.server_us for cost in costs):.2f}",
-            f"{median(cost.generator_us for cost in costs):.2f}",
-        )
-    return table
-
-
-def _framing(cpus: Placement) -> Table:
-    table = Table(title="A 64 B echo through the framing and the service")
-    table.add_column("pipelined", justify="right")
-    table.add_column("us per frame", justify="right")
-    with pinned(cpus.client):
-        for depth in DEPTHS:
-            table.add_row(str(depth), f"{framing_us(depth):.3f}")
-    return table
 
 
 def framing_us(depth: int) -> float:
@@ -218,7 +195,3 @@ calls = 20_000 // depth
 seconds = median(repeat(lambda: [*session.receive(data)], number=calls, repeat=15))
 print(seconds / calls / depth * 1e6)
 """
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Tests of the experiments: their frame, their verdict rules, and that each of them runs."""
