@@ -1,4 +1,4 @@
-"""The findings as one page of Markdown: what `docs/experiments.md` is made by."""
+"""The findings as one page of Markdown."""
 
 from __future__ import annotations
 
