@@ -15,7 +15,7 @@ from servers.catalog import MODELS, UnknownModel, find, names
 from servers.life.endpoint import DEFAULT_BACKLOG
 from servers.life.listener import Listener
 from servers.life.notices import StandardError, have_standard_descriptors, voice
-from servers.life.stopping import GRACE_SECONDS
+from servers.life.stopping import GRACE_SECONDS, CannotStart
 from servers.life.timeouts import LEAST_SECONDS, Timeouts
 from servers.protocol import DEFAULT_LIMIT
 from servers.service import MOST_UPLOAD_BYTES, MOST_UPLOADS_AT_ONCE, Service
@@ -132,7 +132,7 @@ def main(arguments: list[str]) -> int:
         listener.stop.at_exit = partial(say_the_rest, timeouts)
         try:
             run(model, listener, service, numbers.get("--workers", model.workers))
-        except Unheard as error:
+        except (Unheard, CannotStart) as error:
             listener.stop.begin()
             print(error, file=sys.stderr)
             return 1

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 __all__ = ["FAMILIES", "MODELS", "Model", "UnknownModel", "find", "names"]
 
+import os
 from collections import namedtuple
+
+CPUS = os.cpu_count() or 1
+"""Of this machine, whatever part of it a server may use: as many processes have the hybrids."""
 
 FAMILIES = (
     "sequential",
@@ -35,7 +39,8 @@ options    what it is given by name beside the usual: pairs, since a row is neve
 transport  "tcp" or "udp"
 unit       what a worker is given: "connection" or "request"
 workers    as many as there are unless told; 0: it takes no --workers
-serves     how many connections at a time: "one", as many as it has "workers", or "many"
+serves     how many connections at a time: "one", as many as it has "workers", or "many"; "dealt":
+           one worker each, but the kernel has dealt them out, whether that one is free or not
 needs      distributions to install
 python     the oldest version that runs it
 when_full  what becomes of a connection beyond --max-connections: it is told so ("busy"), or it
@@ -60,6 +65,13 @@ MODELS: tuple[Model, ...] = (
         "socketserver",
     ),
     Model(
+        "forking",
+        "The standard library's ForkingTCPServer.",
+        "processes",
+        "socketserver",
+        options=(("forks", True),),
+    ),
+    Model(
         "thread-pool",
         "Threads that take a connection each.",
         "threads",
@@ -82,7 +94,27 @@ MODELS: tuple[Model, ...] = (
         "Processes that accept from one socket and serve a connection at a time each.",
         "processes",
         "prefork",
-        workers=2,
+        workers=64,
+        serves="workers",
+        when_full="backlog",
+    ),
+    Model(
+        "prefork-reuseport",
+        "Processes that accept from a socket each and serve a connection at a time each.",
+        "processes",
+        "prefork",
+        options=(("own_sockets", True),),
+        workers=64,
+        serves="dealt",
+        when_full="backlog",
+    ),
+    Model(
+        "prefork-threads",
+        "A process per CPU, with threads that accept from one socket and serve a connection each.",
+        "hybrid",
+        "prefork",
+        options=(("processes", CPUS),),
+        workers=64,
         serves="workers",
         when_full="backlog",
     ),

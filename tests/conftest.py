@@ -31,6 +31,8 @@ GRACE = "0.2"
 SERVER_PYTHON = os.environ.get("THREADMILL_SERVER_PYTHON", sys.executable)
 """What the servers of the suite run under: a contract that any interpreter must pass."""
 NAMES = [model.name for model in MODELS]
+SEVERAL_AT_ONCE = [model.name for model in MODELS if model.serves in {"workers", "many"}]
+"""Those that surely serve a second connection while the first one is open."""
 
 # No test asserts a time, and on a shared machine an example takes what it takes.
 hypothesis.settings.register_profile("threadmill", deadline=None)

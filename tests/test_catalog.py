@@ -18,11 +18,11 @@ def test_a_row_says_only_what_there_is_to_say(model: Model) -> None:
     assert model.family in FAMILIES
     assert model.transport in {"tcp", "udp"}
     assert model.unit in {"connection", "request"}
-    assert model.serves in {"one", "workers", "many"}
+    assert model.serves in {"one", "workers", "many", "dealt"}
     assert model.when_full in {"busy", "backlog"}
     assert model.name.replace("-", "").isalnum()
     assert model.title.endswith(".")
-    if model.serves == "workers":
+    if model.serves in {"workers", "dealt"}:
         assert model.workers
 
 

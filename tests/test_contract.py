@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -11,11 +13,18 @@ import pytest
 
 from servers.catalog import MODELS
 from servers.protocol import BYE, COMPUTE, ECHO, ERROR, UPPER, WAIT, frame
-from tests.conftest import DEADLINE_SECONDS, ServerProcess, StartServer, workers_of
+from tests.conftest import (
+    DEADLINE_SECONDS,
+    SEVERAL_AT_ONCE,
+    ServerProcess,
+    StartServer,
+    eventually,
+    workers_of,
+)
 from tests.peer import Peer
 
 NAMES = [model.name for model in MODELS]
-HOW = ("one", "workers", "many")
+HOW = ("one", "workers", "many", "dealt")
 SERVES = {how: [model.name for model in MODELS if model.serves == how] for how in HOW}
 MEBIBYTE = bytes(range(256)) * 4096
 
@@ -23,7 +32,7 @@ MEBIBYTE = bytes(range(256)) * 4096
 @pytest.fixture(scope="module", params=NAMES)
 def shared(request: pytest.FixtureRequest, start_server: StartServer) -> Iterator[ServerProcess]:
     """One server of each model, for the cases that must leave it as it was."""
-    server = start_server(request.param, *workers_of(request.param, 64))
+    server = start_server(request.param, *workers_of(request.param, 20))
     yield server
     server.signal(signal.SIGTERM)
     server.exit_code()
@@ -85,7 +94,7 @@ def test_twenty_connections_at_once_are_all_served(server: ServerProcess) -> Non
             peer.socket.close()
 
 
-@pytest.mark.parametrize("shared", SERVES["many"] + SERVES["workers"], indirect=True)
+@pytest.mark.parametrize("shared", SEVERAL_AT_ONCE, indirect=True)
 def test_twenty_connections_at_once_need_not_wait_for_each_other(server: ServerProcess) -> None:
     with ExitStack() as stack:
         peers = [stack.enter_context(server.peer()) for _ in range(20)]
@@ -122,6 +131,28 @@ def test_a_pool_serves_as_many_connections_as_it_has_workers(
         third.socket.settimeout(10)
         first.socket.close()
         assert third.answer() == (ECHO + 128, 3, b"")
+
+
+@pytest.mark.parametrize("model", SERVES["dealt"])
+def test_connections_that_are_dealt_out_wait_for_their_own_worker(
+    start_server: StartServer, model: str
+) -> None:
+    server = start_server(model, "--workers", "2")
+    with ExitStack() as stack:
+        peers = [stack.enter_context(server.peer()) for _ in range(16)]
+        for peer in peers:
+            peer.send(frame(ECHO, 1))
+        by_socket = {peer.socket: peer for peer in peers}
+
+        def answered() -> list[socket.socket]:
+            return select.select(list(by_socket), [], [], 0)[0]
+
+        while by_socket:  # down to the last, whose worker may be one for both of the last two
+            assert eventually(lambda: bool(answered()))
+            assert len(answered()) <= 2
+            for sock in answered():
+                assert by_socket.pop(sock).answer() == (ECHO + 128, 1, b"")
+                sock.close()
 
 
 # The end of serving.

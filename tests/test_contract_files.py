@@ -18,7 +18,7 @@ import pytest
 from bench.measure import meter
 from servers.catalog import MODELS
 from servers.protocol import DATA_BYTES, ECHO, GET, PUT, frame
-from tests.conftest import ServerProcess, StartServer, eventually, workers_of
+from tests.conftest import SEVERAL_AT_ONCE, ServerProcess, StartServer, eventually, workers_of
 from tests.peer import Peer
 from tests.transfers import (
     SIZES,
@@ -34,7 +34,6 @@ from tests.transfers import (
 )
 
 NAMES = [model.name for model in MODELS]
-SEVERAL_AT_ONCE = [model.name for model in MODELS if model.serves != "one"]
 MEBIBYTE = 2**20
 LARGE = 10 * MEBIBYTE
 """More than the buffers of a connection take while nobody reads."""

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -29,7 +30,15 @@ from tests.abuse import (
     serving,
     unharmed,
 )
-from tests.conftest import DEADLINE_SECONDS, ROOT, Outcome, ServerProcess, eventually, workers_of
+from tests.conftest import (
+    DEADLINE_SECONDS,
+    ROOT,
+    SEVERAL_AT_ONCE,
+    Outcome,
+    ServerProcess,
+    eventually,
+    workers_of,
+)
 from tests.peer import Peer
 
 MEBIBYTE = bytes(range(256)) * 4096
@@ -52,7 +61,7 @@ def has_said(server: ServerProcess, words: str, times: int) -> Callable[[], bool
 
 
 def test_one_connection_more_than_max_connections(model: str, outcome: Outcome) -> None:
-    most = 1 if find(model).serves == "one" else 2
+    most = 2 if model in SEVERAL_AT_ONCE else 1
     with serving(model, "--max-connections", str(most), workers=4) as server, unharmed(server):
         for _ in range(2):
             rested(server)  # the last client is forgotten
@@ -109,14 +118,11 @@ def test_no_descriptors_left(model: str, outcome: Outcome) -> None:
             for pid, (_, hard) in limits.items():
                 resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free(pid), hard))
             with ExitStack() as stack:
-                peers = [stack.enter_context(server.peer()) for _ in range(4)]
+                # So many that each has some, also where they are dealt out.
+                peers = [stack.enter_context(server.peer()) for _ in range(4 * len(accepting))]
                 for tag, peer in enumerate(peers):
                     peer.send(frame(ECHO, tag))
-                if find(model).serves != "many":
-                    # accept() had reserved a descriptor for one, and is to be called once more.
-                    for _ in accepting:
-                        leave_one_that_is_answered(peers)
-                assert eventually(has_said(server, EXHAUSTED, len(accepting)))
+                assert eventually(partial(has_run_out, server, peers, len(accepting)))
                 assert cpu_share(server.pid, 0.3) < SPIN
                 for pid, limit in limits.items():
                     resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
@@ -131,12 +137,12 @@ def who_accepts(server: ServerProcess) -> list[int]:
     """Return the children that have the listening socket, or the server if none has."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     listening, port = "0A", f":{server.port:04X}"
-    [inode] = [each[9] for each in lines if each[3] == listening and each[1].endswith(port)]
-    name = f"socket:[{inode}]"
+    inodes = [each[9] for each in lines if each[3] == listening and each[1].endswith(port)]
+    names = {f"socket:[{inode}]" for inode in inodes}
     return [
         pid
         for pid in server.children()
-        if name in {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
+        if names & {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
     ] or [server.pid]
 
 
@@ -146,12 +152,16 @@ def first_free(pid: int) -> int:
     return next(number for number in count() if number not in in_use)
 
 
-def leave_one_that_is_answered(peers: list[Peer]) -> None:
-    """Close the connection of a peer that has its answer, and forget the peer."""
+def has_run_out(server: ServerProcess, peers: list[Peer], times: int) -> bool:
+    """Whether all have said that they cannot accept; the peers who are answered leave.
+
+    An accept() that was under way had reserved a descriptor for one, and is to be called once more.
+    """
     by_socket = {peer.socket: peer for peer in peers}
-    answered = select.select(list(by_socket), [], [], DEADLINE_SECONDS)[0]
-    peers.remove(by_socket[answered[0]])
-    answered[0].close()
+    for sock in select.select(list(by_socket), [], [], 0)[0]:
+        peers.remove(by_socket[sock])
+        sock.close()
+    return has_said(server, EXHAUSTED, times)()
 
 
 def cpu_share(pid: int, seconds: float) -> float:

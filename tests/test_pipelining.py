@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from bench.measure import meter
-from servers.catalog import find
 from servers.protocol import COMPUTE, ECHO, HEADER_SIZE, LIST, frame
 from tests.abuse import serving
-from tests.conftest import DEADLINE_SECONDS, ServerProcess
+from tests.conftest import DEADLINE_SECONDS, SEVERAL_AT_ONCE, ServerProcess
 
 FILES = 3_000
 LISTS = 4_000
@@ -72,7 +71,7 @@ def test_tiny_requests_of_a_peer_that_never_reads_are_not_answered_in_advance(mo
 
 
 def test_one_peer_with_many_requests_does_not_keep_the_others_waiting(model: str) -> None:
-    if find(model).serves == "one":
+    if model not in SEVERAL_AT_ONCE:
         pytest.skip("the others wait in any case")
     request = frame(COMPUTE, 1, (200_000).to_bytes(4, "big"))
     with serving(model) as server, server.peer() as greedy, server.peer() as other:

@@ -18,13 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from servers.catalog import MODELS, find
+from servers.catalog import find
 from servers.protocol import ECHO, frame
 from tests.abuse import code_of, is_served, rested
 from tests.conftest import (
     DEADLINE_SECONDS,
     NAMES,
     ROOT,
+    SEVERAL_AT_ONCE,
     ServerProcess,
     close_all,
     eventually,
@@ -36,7 +37,6 @@ LARGE = 12 * 2**20
 """More than the buffers of a connection take while nobody reads."""
 PATIENCE = ("--idle-timeout", "0.3", "--write-timeout", "0.3")
 NULL = Path(os.devnull).stat()
-MANY_AT_ONCE = [model.name for model in MODELS if model.serves != "one"]
 
 
 # Standard error.
@@ -99,7 +99,7 @@ def assert_peers_fare_as_ever(server: ServerProcess) -> None:
     assert eventually(lambda: is_served(server))
 
 
-@pytest.mark.parametrize("model", MANY_AT_ONCE)
+@pytest.mark.parametrize("model", SEVERAL_AT_ONCE)
 def test_lines_are_bounded_in_a_second_and_none_is_forgotten(model: str) -> None:
     peers = 100
     server = ServerProcess(model, *PATIENCE, *workers_of(model, peers))

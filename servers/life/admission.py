@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from servers.life.stopping import Stop
+    from servers.life.together import Together
 
 GONE = {errno.EAGAIN, errno.ECONNABORTED, errno.EPROTO}
 """accept() found that the peer had changed its mind."""
@@ -50,6 +51,7 @@ class Admission:
         self._exhausted_until = 0.0  # on the monotonic clock
         self._refusals = Episode()
         self._leaving: deque[tuple[float, socket.socket]] = deque()  # refused: until when at most
+        self._together: Together | None = None  # where several processes accept
 
     def before_accept(self) -> None:
         """Wait for room where the others wait; BlockingIOError right after `pause_after`."""
@@ -78,13 +80,36 @@ class Admission:
             return EXHAUSTED_PAUSE_SECONDS
         raise error
 
-    def admit(self, connection: socket.socket) -> bool:
-        """Make a connection just accepted one of ours, or refuse it; return which."""
-        if self._max_connections and self._is_full():
-            self.refuse(connection, f"{self._max_connections} connections are open, the most")
-            return False
+    def admit(self, connection: socket.socket) -> socket.socket | None:
+        """Return a connection just accepted as one of ours, or refuse it and return None."""
+        if self._max_connections:
+            if self._together:
+                ours = self._together.let_in(connection)
+            else:
+                ours = None if self._is_full() else connection
+            if ours is None:
+                self.refuse(connection, f"{self._max_connections} connections are open, the most")
+                return None
+            connection = ours
         self.adopt(connection)
-        return True
+        return connection
+
+    def count_together(self, processes: int) -> None:
+        """Before they are forked: have so many processes that accept count as one."""
+        if self._max_connections:
+            from servers.life.together import Together  # for the models that need it
+
+            self._together = Together(self._max_connections, processes)
+
+    def count_at(self, place: int) -> None:
+        """In the child that has this place among them, just forked: count there."""
+        if self._together:
+            self._together.begin(place)
+
+    def forget(self, place: int) -> None:
+        """Forget the connections of the child that had this place, for it has died."""
+        if self._together:
+            self._together.clear(place)
 
     def adopt(self, connection: socket.socket) -> None:
         """Set up a connection, and let a stop reach it, also one that has already come."""

@@ -6,22 +6,24 @@ the CPU, and that is what the suite measures.
 
 from __future__ import annotations
 
-__all__ = ["Children"]
+__all__ = ["Children", "signals_held"]
 
 import os
 import signal
 import sys
 from collections import deque
+from contextlib import contextmanager
 from functools import partial
 from time import monotonic
 
 from servers.life.notices import Episode
 from servers.life.parent import Lifeline
+from servers.life.stopping import CannotStart
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from socket import socket
     from typing import NoReturn
 
@@ -56,24 +58,32 @@ class Children:
             self._listener.admission.refuse(connection, reason)
 
     def keep_working(
-        self, workers: int, work: Callable[[], None], ready: Callable[[], None]
+        self, workers: int, work: Callable[[int], None], ready: Callable[[], None]
     ) -> None:
         """Have `workers` children do `work`, which accepts connections, until the stop.
 
-        One that dies is replaced, but no more than `workers` in REPLACING_SECONDS. OSError when
-        they cannot start at first; later, those that live go on.
+        It is told its place among them, from 0 on. One that dies is replaced in its place, but no
+        more than `workers` in REPLACING_SECONDS. CannotStart when they cannot at first; later,
+        those that live go on.
         """
-        for _ in range(workers):
-            self._fork(partial(self._accept, work))
+        try:
+            pids = [self._work_at(work, place) for place in range(workers)]
+        except OSError as error:
+            self._listener.stop.begin()
+            self.wait()
+            raise CannotStart(f"Cannot start {workers} workers: {error.strerror}.") from error
         ready()
         latest = deque([-REPLACING_SECONDS] * workers, workers)  # when they were started
         while not self._listener.stop.begun:
-            if len(self._pids) == workers or monotonic() - latest[0] < REPLACING_SECONDS:
+            died = [place for place in range(workers) if pids[place] not in self._pids]
+            for place in died:
+                self._listener.admission.forget(place)
+            if not died or monotonic() - latest[0] < REPLACING_SECONDS:
                 signal.pause()  # until one has died, the stop has come, or the next pulse
                 continue
             latest.append(monotonic())
             try:
-                self._fork(partial(self._accept, work))
+                pids[died[0]] = self._work_at(work, died[0])
             except OSError as error:
                 self._failures.say(f"cannot replace a worker for now: {error.strerror}.")
 
@@ -84,16 +94,17 @@ class Children:
             pid, _ = os.waitpid(-1, 0)
             self._pids.discard(pid)
 
-    def _fork(self, become: Callable[[set[int]], None]) -> None:
+    def _work_at(self, work: Callable[[int], None], place: int) -> int:
+        return self._fork(partial(self._accept, work, place))
+
+    def _fork(self, become: Callable[[set[int]], None]) -> int:
         # A child may end, and a stop may come, before the child is known here: both must wait.
-        unmasked = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
-        try:
+        with signals_held() as unmasked:
             pid = os.fork()
             if not pid:
                 run_and_exit(partial(become, unmasked))
             self._pids.add(pid)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
+        return pid
 
     def _serve_one(self, connection: socket, work: Callable[[], None], unmasked: set[int]) -> None:
         """In a child: serve a connection that its parent has accepted."""
@@ -103,13 +114,13 @@ class Children:
         signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
         work()
 
-    def _accept(self, work: Callable[[], None], unmasked: set[int]) -> None:
+    def _accept(self, work: Callable[[int], None], place: int, unmasked: set[int]) -> None:
         """In a child: accept connections until the stop, of this child or of them all."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._lifeline.hold()
-        self._listener.share_with_parent()
+        self._listener.share_with_parent(place)
         signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
-        work()
+        work(place)
 
     def _reap(self) -> None:
         """Reap whoever has ended: one SIGCHLD may stand for many."""
@@ -121,6 +132,16 @@ class Children:
             if not pid:
                 return
             self._pids.discard(pid)
+
+
+@contextmanager
+def signals_held() -> Iterator[set[int]]:
+    """Have SIGTERM, SIGINT and SIGCHLD wait; a child forked meanwhile sets the mask that it was."""
+    unmasked = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    try:
+        yield unmasked
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
 
 
 def run_and_exit(work: Callable[[], None]) -> NoReturn:

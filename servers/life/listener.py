@@ -66,8 +66,8 @@ class Listener(Endpoint):
                     raise
                 time.sleep(pause_seconds)
                 continue
-            if self.admission.admit(connection):
-                return connection, address
+            if admitted := self.admission.admit(connection):
+                return admitted, address
             if not blocks:
                 raise BlockingIOError(errno.EAGAIN, "refused")
 
@@ -89,9 +89,13 @@ class Listener(Endpoint):
         self.close()
         self._forget_what_is_the_parents(keep)
 
-    def share_with_parent(self) -> None:
-        """In a child just forked: go on accepting, and leave all else to the parent."""
+    def share_with_parent(self, place: int) -> None:
+        """In a child just forked: go on accepting, and leave all else to the parent.
+
+        `place` is the child's among those who accept.
+        """
         self._forget_what_is_the_parents(None)
+        self.admission.count_at(place)
         self.stop.share(self)
 
     def _forget_what_is_the_parents(self, keep: socket.socket | None) -> None:

@@ -23,7 +23,7 @@ ends the process.
 
 from __future__ import annotations
 
-__all__ = ["GRACE_SECONDS", "Stop"]
+__all__ = ["GRACE_SECONDS", "CannotStart", "Stop"]
 
 import atexit
 import os
@@ -33,7 +33,7 @@ import time
 import weakref
 from contextlib import suppress
 
-from servers.life.endpoint import shut
+from servers.life.endpoint import Endpoint, shut
 from servers.life.notices import voice
 from servers.life.timeouts import reset_at_close
 
@@ -53,17 +53,21 @@ AT_ONCE_SECONDS = 0.001
 """The shortest time to the first pulse of a stop: 0 would be none."""
 
 
+class CannotStart(Exception):  # noqa: N818 - it says what happened
+    """The machine does not let a model have what it begins with; the message is a sentence."""
+
+
 class Stop:
     """What a stop reaches in this process, and whether it has come."""
 
-    def __init__(self, endpoint: socket.socket, grace_seconds: float = GRACE_SECONDS) -> None:
+    def __init__(self, endpoint: Endpoint, grace_seconds: float = GRACE_SECONDS) -> None:
         self.begun = False
         self._process = os.getpid()  # whose stop it is
         self.children: Callable[[], Iterable[int]] = tuple  # the process ids to take along
         self.at_exit: Callable[[], object] = tuple  # what the server does last
         self.each_pulse: Callable[[], object] = tuple  # what it does a few times a second
         self._grace_seconds = grace_seconds
-        self._end_accepting: Callable[[], object] = lambda: shut(endpoint, socket.SHUT_RDWR)
+        self._end_accepting: Callable[[], object] = endpoint.end
         # Weakly, so that a connection leaves by being closed and forgotten. Not a WeakSet: one
         # call in C adds, discards or copies, so threads and signal handlers cannot interfere.
         self._connections: set[weakref.ref[socket.socket]] = set()

@@ -1,9 +1,13 @@
-"""Processes started in advance, which accept from one socket and serve a connection at a time each.
+"""Processes started in advance, which accept for themselves; their parent accepts nothing.
 
-Nobody hands connections out: all wait in accept() on the socket that they have inherited, and the
-kernel wakes one of them for each connection, whoever has waited longest. Its parent accepts nothing
-and replaces those that die. No more connections are open than there are workers, so with fewer
-allowed (--max-connections) fewer workers run, and the limit holds over all of them.
+Nobody hands connections out. As a rule all wait for the socket that they have inherited, and the
+kernel wakes one of them for each connection, whoever has waited longest. With a socket each
+(`own_sockets`, SO_REUSEPORT) it deals connections out by a hash, whether anybody is free there or
+not. A process serves one connection at a time, or several at a time in as many threads
+(`processes`): then it is these that accept. Those that die are replaced.
+
+No more connections are open than there are workers, so with fewer allowed (--max-connections) fewer
+workers run, and the limit holds over all of them.
 """
 
 from __future__ import annotations
@@ -23,12 +27,47 @@ if TYPE_CHECKING:
     from servers.service import Service
 
 
-def serve(listener: Listener, service: Service, ready: Callable[[], None], workers: int) -> None:
-    """Serve until the listener stops."""
-    children = Children(listener)
+def serve(
+    listener: Listener,
+    service: Service,
+    ready: Callable[[], None],
+    workers: int,
+    *,
+    processes: int = 0,
+    own_sockets: bool = False,
+) -> None:
+    """Serve until the listener stops; the workers are spread over `processes`, or 0: one each."""
     workers = listener.admission.workers_of(workers)
-    children.keep_working(workers, partial(accept_and_serve, listener, service), ready)
+    processes = min(processes or workers, workers)
+    if own_sockets:
+        listener.listen_times(processes)
+    work = partial(serve_at, listener, service, workers, processes)
+    children = Children(listener)
+    children.keep_working(processes, work, ready)
     children.wait()
+
+
+def serve_at(
+    listener: Listener, service: Service, workers: int, processes: int, place: int
+) -> None:
+    """Be one of the processes, that with this place among them."""
+    listener.keep_only(place)
+    here = len(range(place, workers, processes))  # of the workers
+    if here == 1:
+        accept_and_serve(listener, service)
+    else:
+        serve_with_threads(listener, service, here)
+
+
+def serve_with_threads(listener: Listener, service: Service, count: int) -> None:
+    """Have so many threads accept and serve."""
+    from threading import Thread  # not in a process that has one
+
+    threads = [Thread(target=accept_and_serve, args=(listener, service)) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def accept_and_serve(listener: Listener, service: Service) -> None:

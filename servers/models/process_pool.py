@@ -27,7 +27,9 @@ from threading import main_thread
 from time import sleep
 
 from servers.drivers.blocking import converse
+from servers.life.notices import Episode
 from servers.life.parent import Lifeline
+from servers.life.stopping import CannotStart
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ THREAD_SECONDS = 1.0
 """How long a thread of a broken executor is waited for: its queue has no reader, so it ends."""
 FULL_PAUSE_SECONDS = 0.01
 """How long it can go unnoticed that a worker has taken a connection from a full channel."""
+EXHAUSTED_PAUSE_SECONDS = 0.05
 
 
 def serve(listener: Listener, service: Service, ready: Callable[[], None], workers: int) -> None:
@@ -50,7 +53,11 @@ def serve(listener: Listener, service: Service, ready: Callable[[], None], worke
     listener.stop.children = worker_pids
     lifeline = Lifeline()
     start = partial(Pool, listener, service, workers, lifeline)
-    pool = start()
+    try:
+        pool = start()
+    except OSError as error:
+        end_workers()
+        raise CannotStart(f"Cannot start {workers} workers: {error.strerror}.") from error
     ready()
     for connection in listener:
         with connection:  # the parent's copy of it
@@ -163,6 +170,7 @@ class Worker:
     listener: Listener
     service: Service
     channel: socket.socket
+    exhaustion: Episode
 
 
 def start_worker(
@@ -177,12 +185,26 @@ def start_worker(
     parents_end.close()
     listener.leave_to_parent()
     Worker.listener, Worker.service, Worker.channel = listener, service, channel
+    Worker.exhaustion = Episode()
     channel.send(b"r")
 
 
 def serve_next() -> None:
     """Take the next connection from the channel and serve it to its end."""
+    wait_for_a_descriptor()
     _, descriptors, _, _ = socket.recv_fds(Worker.channel, 1, 1)
     connection = socket.socket(fileno=descriptors[0])
     Worker.listener.admission.adopt(connection)
     converse(connection, Worker.service.session())
+
+
+def wait_for_a_descriptor() -> None:
+    """Return when there is room for one: a connection that there is none for would be lost."""
+    while True:
+        try:
+            os.close(os.dup(Worker.channel.fileno()))
+        except OSError as error:
+            Worker.exhaustion.say(f"cannot take a connection for now: {error.strerror}.")
+            sleep(EXHAUSTED_PAUSE_SECONDS)
+        else:
+            return
