@@ -46,8 +46,8 @@ Options:
                      after which a peer that has taken no byte is reset (30); 0 waits for ever
   --max-connections NUMBER
                      open at a time; 0: any number (0). What becomes of the others is the model's:
-                     {refusing} refuse them;
-                     {waiting} leave them to wait
+{refusing} refuse them;
+{waiting} leave them to wait
   --grace SECONDS    for the open connections to end after a signal; then they are cut ({grace:g})
   --root DIR         offer the files right under this directory, and take new ones (no files)
   --max-upload BYTES in a file that is taken; 0: any number ({upload})
@@ -168,7 +168,7 @@ def run(model: Model, listener: Listener, service: Service, workers: int) -> Non
     serve(
         listener,
         service,
-        lambda: write(ready_line(model, listener) + "\n"),
+        lambda: write(ready_line(model, listener, workers) + "\n"),
         **pool,
         **dict(model.options),
     )
@@ -239,20 +239,30 @@ def seconds(name: str, options: dict[str, str]) -> float:
 
 def usage() -> str:
     """Return the text of --help."""
+    from textwrap import fill  # brings re, which no server needs
+
+    def those(when_full: str) -> str:
+        indent = " " * 21
+        listed = ", ".join(model.name for model in MODELS if model.when_full == when_full)
+        return fill(
+            listed, 90, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+        )
+
+    width = max(map(len, names()))
     return USAGE.format(
-        models="\n".join(f"  {model.name:<14} {model.title}" for model in MODELS),
+        models="\n".join(f"  {model.name:<{width}} {model.title}" for model in MODELS),
         workers=max(model.workers for model in MODELS),
         backlog=DEFAULT_BACKLOG,
         limit=DEFAULT_LIMIT,
         grace=GRACE_SECONDS,
         upload=MOST_UPLOAD_BYTES,
         uploads=MOST_UPLOADS_AT_ONCE,
-        refusing=", ".join(model.name for model in MODELS if model.when_full == "busy"),
-        waiting=", ".join(model.name for model in MODELS if model.when_full == "backlog"),
+        refusing=those("busy"),
+        waiting=those("backlog"),
     )
 
 
-def ready_line(model: Model, listener: Listener) -> str:
+def ready_line(model: Model, listener: Listener, workers: int) -> str:
     """Return the announcement that the server can be talked to."""
     host, port = listener.getsockname()[:2]
     values = {
@@ -261,6 +271,7 @@ def ready_line(model: Model, listener: Listener) -> str:
         "host": quoted(host),
         "port": str(port),
         "pid": str(os.getpid()),
+        "workers": str(workers),
         "implementation": quoted(sys.implementation.name),
         "python": quoted(sys.version.split()[0]),
         "gil": JSON[has_gil()],

@@ -110,7 +110,7 @@ MODELS: tuple[Model, ...] = (
     ),
     Model(
         "prefork-threads",
-        "A process per CPU, with threads that accept from one socket and serve a connection each.",
+        "A process per CPU, with threads that accept and serve a connection each.",
         "hybrid",
         "prefork",
         options=(("processes", CPUS),),

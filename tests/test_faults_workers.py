@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -12,11 +15,20 @@ from pathlib import Path
 import pytest
 
 from bench.measure import meter
-from servers.catalog import find
+from bench.measure.launch import import_path
+from servers.catalog import MODELS, find
 from servers.protocol import COMPUTE, ECHO, frame
 from tests.abuse import code_of, is_served, serving, unharmed
-from tests.conftest import SEVERAL_AT_ONCE, Outcome, ServerProcess, eventually
+from tests.conftest import (
+    DEADLINE_SECONDS,
+    ROOT,
+    SEVERAL_AT_ONCE,
+    Outcome,
+    ServerProcess,
+    eventually,
+)
 from tests.peer import Peer
+from tests.test_faults_ends import UNABLE, first_free
 
 LOOKS = 5
 WAITED_SECONDS = 2.0
@@ -187,3 +199,45 @@ def test_too_many_descriptors_on_their_way(model: str, outcome: Outcome, tmp_pat
             switch.unlink()
             assert second.answer() == (ECHO + 128, 2, b"")
     outcome("waits" if waits else "answered")
+
+
+WITH_PROCESSES = [
+    model.name for model in MODELS if model.workers and model.family in {"processes", "hybrid"}
+]
+
+
+@pytest.mark.parametrize("name", WITH_PROCESSES)
+def test_workers_that_cannot_start_at_first_are_a_sentence_and_an_exit_code(
+    name: str, tmp_path: Path
+) -> None:
+    switch = tmp_path / "switch"
+    switch.touch()
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", UNABLE, str(switch), name],
+        env={**os.environ, "PYTHONPATH": import_path(find(name), ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+    assert done.stderr.startswith("Cannot start ")
+    assert done.stderr.count("\n") == 1
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+HANDED_CONNECTIONS = [model.name for model in MODELS if model.module == "process_pool"]
+
+
+@pytest.mark.parametrize("name", HANDED_CONNECTIONS)
+def test_a_worker_that_has_no_descriptor_left_leaves_the_connection_on_its_way(name: str) -> None:
+    with serving(name) as server, unharmed(server):
+        limits = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in server.children()}
+        for pid, (_, hard) in limits.items():
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free(pid), hard))
+        with server.peer() as peer:
+            peer.send(frame(ECHO, 1))
+            said = "cannot take a connection for now: Too many open files"
+            assert eventually(lambda: said in server.complaints())
+            for pid, limit in limits.items():
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+            assert peer.answer() == (ECHO + 128, 1, b"")

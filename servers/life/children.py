@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from servers.life.listener import Listener
 
+    Work = Callable[[int, Callable[[], object]], None]
+
 HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 REPLACING_SECONDS = 1.0
 """In which no more workers are replaced than there are: some may never live for long."""
@@ -57,21 +59,25 @@ class Children:
             reason = f"No further process can start ({error.strerror})"
             self._listener.admission.refuse(connection, reason)
 
-    def keep_working(
-        self, workers: int, work: Callable[[int], None], ready: Callable[[], None]
-    ) -> None:
+    def keep_working(self, workers: int, work: Work, ready: Callable[[], None]) -> None:
         """Have `workers` children do `work`, which accepts connections, until the stop.
 
-        It is told its place among them, from 0 on. One that dies is replaced in its place, but no
-        more than `workers` in REPLACING_SECONDS. CannotStart when they cannot at first; later,
-        those that live go on.
+        It is told its place among them, from 0 on, and what to call when it is ready; `ready` is
+        called when all are, or have died. One that dies is replaced in its place, but no more than
+        `workers` in REPLACING_SECONDS. CannotStart when they cannot at first; later, those that
+        live go on.
         """
+        pipe = os.pipe()  # which ends when no child keeps it any more
+        started = partial(close_all, pipe)
         try:
-            pids = [self._work_at(work, place) for place in range(workers)]
+            pids = [self._work_at(work, place, started) for place in range(workers)]
         except OSError as error:
             self._listener.stop.begin()
             self.wait()
             raise CannotStart(f"Cannot start {workers} workers: {error.strerror}.") from error
+        os.close(pipe[1])
+        os.read(pipe[0], 1)
+        os.close(pipe[0])
         ready()
         latest = deque([-REPLACING_SECONDS] * workers, workers)  # when they were started
         while not self._listener.stop.begun:
@@ -83,7 +89,7 @@ class Children:
                 continue
             latest.append(monotonic())
             try:
-                pids[died[0]] = self._work_at(work, died[0])
+                pids[died[0]] = self._work_at(work, died[0], bool)
             except OSError as error:
                 self._failures.say(f"cannot replace a worker for now: {error.strerror}.")
 
@@ -94,8 +100,8 @@ class Children:
             pid, _ = os.waitpid(-1, 0)
             self._pids.discard(pid)
 
-    def _work_at(self, work: Callable[[int], None], place: int) -> int:
-        return self._fork(partial(self._accept, work, place))
+    def _work_at(self, work: Work, place: int, started: Callable[[], object]) -> int:
+        return self._fork(partial(self._accept, place, partial(work, place, started)))
 
     def _fork(self, become: Callable[[set[int]], None]) -> int:
         # A child may end, and a stop may come, before the child is known here: both must wait.
@@ -114,13 +120,13 @@ class Children:
         signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
         work()
 
-    def _accept(self, work: Callable[[int], None], place: int, unmasked: set[int]) -> None:
+    def _accept(self, place: int, work: Callable[[], None], unmasked: set[int]) -> None:
         """In a child: accept connections until the stop, of this child or of them all."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._lifeline.hold()
         self._listener.share_with_parent(place)
         signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
-        work(place)
+        work()
 
     def _reap(self) -> None:
         """Reap whoever has ended: one SIGCHLD may stand for many."""
@@ -132,6 +138,12 @@ class Children:
             if not pid:
                 return
             self._pids.discard(pid)
+
+
+def close_all(descriptors: tuple[int, ...]) -> None:
+    """Close them."""
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 @contextmanager

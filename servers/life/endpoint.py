@@ -27,7 +27,6 @@ class Endpoint(socket.socket):
             self.close()
             raise
 
-
     def listen_times(self, count: int) -> None:
         """Have `count` sockets listen at this address, each with a backlog of its own.
 

@@ -48,24 +48,33 @@ def serve(
 
 
 def serve_at(
-    listener: Listener, service: Service, workers: int, processes: int, place: int
+    listener: Listener,
+    service: Service,
+    workers: int,
+    processes: int,
+    place: int,
+    started: Callable[[], object],
 ) -> None:
     """Be one of the processes, that with this place among them."""
     listener.keep_only(place)
     here = len(range(place, workers, processes))  # of the workers
     if here == 1:
+        started()
         accept_and_serve(listener, service)
     else:
-        serve_with_threads(listener, service, here)
+        serve_with_threads(listener, service, here, started)
 
 
-def serve_with_threads(listener: Listener, service: Service, count: int) -> None:
+def serve_with_threads(
+    listener: Listener, service: Service, count: int, started: Callable[[], object]
+) -> None:
     """Have so many threads accept and serve."""
     from threading import Thread  # not in a process that has one
 
     threads = [Thread(target=accept_and_serve, args=(listener, service)) for _ in range(count)]
     for thread in threads:
         thread.start()
+    started()
     for thread in threads:
         thread.join()
 
