@@ -1,4 +1,4 @@
-"""A single connection in plain Python: is a server answering, and what does one round trip take.
+"""A single connection, or flow of datagrams, in plain Python: does a server answer, and how soon.
 
 It blocks, checks what comes back, and does nothing in between, so that it can also stand in a
 timed loop.
@@ -19,12 +19,31 @@ ECHO = REQUEST_KINDS["ECHO"]
 ANSWER = 128  # an answer's kind is its request's with this bit set (docs/wire.md)
 
 
+def _connection(host: str, port: int, timeout_seconds: float) -> socket.socket:
+    connection = socket.create_connection((host, port), timeout_seconds)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _flow(host: str, port: int, timeout_seconds: float) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    flow = socket.socket(family, socket.SOCK_DGRAM)
+    flow.settimeout(timeout_seconds)
+    flow.connect((host, port))
+    return flow
+
+
+OPENED = {"tcp": _connection, "udp": _flow}
+"""By transport: a socket on which the frames of an answer arrive."""
+
+
 class Probe:
     """An open connection to a server; OSError when it cannot be had."""
 
-    def __init__(self, host: str, port: int, timeout_seconds: float = 10.0) -> None:
-        self._socket = socket.create_connection((host, port), timeout_seconds)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(
+        self, host: str, port: int, transport: str = "tcp", timeout_seconds: float = 10.0
+    ) -> None:
+        self._socket = OPENED[transport](host, port, timeout_seconds)
         self._frames = protocol.Connection()
         self._tag = 0
 

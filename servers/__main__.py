@@ -13,7 +13,6 @@ from importlib import import_module
 
 from servers.catalog import MODELS, UnknownModel, find, names
 from servers.life.endpoint import DEFAULT_BACKLOG
-from servers.life.listener import Listener
 from servers.life.notices import StandardError, have_standard_descriptors, voice
 from servers.life.stopping import GRACE_SECONDS, CannotStart
 from servers.life.timeouts import LEAST_SECONDS, Timeouts
@@ -23,6 +22,8 @@ from servers.service import MOST_UPLOAD_BYTES, MOST_UPLOADS_AT_ONCE, Service
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from servers.catalog import Model
 
 USAGE = """\
@@ -39,6 +40,8 @@ Options:
   --port NUMBER      and this port; 0 takes a free one (0)
   --workers NUMBER   in a pool ({workers})
   --backlog NUMBER   of connections that may wait to be accepted ({backlog})
+  --receive-buffer BYTES
+                     of a socket of datagrams, which the kernel doubles (the kernel's own)
   --limit BYTES      in the body of a frame ({limit})
   --idle-timeout SECONDS
                      after which a peer that has sent no whole frame is told so and left (60)
@@ -71,6 +74,7 @@ NUMBERS = {
     "--port": range(65_536),
     "--workers": range(1, 10_001),
     "--backlog": range(1, 65_536),
+    "--receive-buffer": range(1, 2**30),
     "--limit": range(2**32),
     "--max-connections": range(1_000_001),
     "--max-upload": range(2**63),
@@ -79,6 +83,11 @@ NUMBERS = {
 TIMEOUTS = {"--idle-timeout": 60.0, "--write-timeout": 30.0}
 """With what they are unless told: for a server run by hand. bench measures without them."""
 SECONDS = {**TIMEOUTS, "--grace": GRACE_SECONDS}
+TAKEN_BY = {
+    "tcp": {"--backlog", "--max-connections", "--root", "--max-upload", "--max-uploads-at-once"},
+    "udp": {"--receive-buffer"},
+}
+"""Options that mean nothing to models with another transport."""
 MOST_SECONDS = 86_400
 MOST_DIGITS = 20
 VALUES = {"--host", "--root", *NUMBERS, *SECONDS}
@@ -117,19 +126,12 @@ def main(arguments: list[str]) -> int:
         import_module("servers.life.parent").die_with_stdin()
     host, port = options.get("--host", "127.0.0.1"), numbers.get("--port", 0)
     try:
-        listener = Listener(
-            host,
-            port,
-            numbers.get("--backlog", DEFAULT_BACKLOG),
-            max_connections=numbers.get("--max-connections", 0),
-            when_full=model.when_full,
-            grace_seconds=grace_seconds,
-        )
+        listener = OPENED[model.transport](host, port, model, numbers, grace_seconds)
     except OSError as error:
         print(f"Cannot listen on {host} port {port}: {error.strerror}.", file=sys.stderr)
         return 1
     with listener:
-        listener.stop.at_exit = partial(say_the_rest, timeouts)
+        listener.stop.at_exit = partial(say_the_rest, timeouts, listener)
         try:
             run(model, listener, service, numbers.get("--workers", model.workers))
         except (Unheard, CannotStart) as error:
@@ -140,10 +142,40 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def say_the_rest(timeouts: Timeouts) -> None:
+def listener_of(
+    host: str, port: int, model: Model, numbers: dict[str, int], grace_seconds: float
+) -> Any:
+    """Open the socket that connections come to."""
+    from servers.life.listener import Listener
+
+    return Listener(
+        host,
+        port,
+        numbers.get("--backlog", DEFAULT_BACKLOG),
+        max_connections=numbers.get("--max-connections", 0),
+        when_full=model.when_full,
+        grace_seconds=grace_seconds,
+    )
+
+
+def mailbox_of(
+    host: str, port: int, _model: Model, numbers: dict[str, int], grace_seconds: float
+) -> Any:
+    """Open the socket that datagrams come to."""
+    from servers.life.mailbox import Mailbox
+
+    return Mailbox(host, port, numbers.get("--receive-buffer", 0), grace_seconds=grace_seconds)
+
+
+OPENED = {"tcp": listener_of, "udp": mailbox_of}
+"""By transport. Each imports what it needs itself: what a server imports is measured."""
+
+
+def say_the_rest(timeouts: Timeouts, listener: Any) -> None:
     """Say what has not been said so far, and the sum of it."""
     voice.catch_up(at_once=True)
     timeouts.sum_up()
+    listener.sum_up()
 
 
 def serving(numbers: dict[str, int], root: str | None, timeouts: Timeouts) -> Service:
@@ -160,7 +192,7 @@ def serving(numbers: dict[str, int], root: str | None, timeouts: Timeouts) -> Se
         raise UsageError(f"Cannot serve the files in {root}: {error.strerror}.") from None
 
 
-def run(model: Model, listener: Listener, service: Service, workers: int) -> None:
+def run(model: Model, listener: Any, service: Service, workers: int) -> None:
     """Serve until a signal."""
     listener.stop.on_signals()
     pool = {"workers": workers} if workers else {}
@@ -211,6 +243,9 @@ def chosen(words: list[str], options: dict[str, str]) -> Model:
     model = find(words[0])
     if "--workers" in options and not model.workers:
         raise UsageError(f"{model.name} is not a pool and takes no --workers.")
+    for transport, taken in TAKEN_BY.items():
+        if transport != model.transport and (strange := sorted(taken & options.keys())):
+            raise UsageError(f"{model.name} speaks {model.transport} and takes no {strange[0]}.")
     return model
 
 
@@ -262,7 +297,7 @@ def usage() -> str:
     )
 
 
-def ready_line(model: Model, listener: Listener, workers: int) -> str:
+def ready_line(model: Model, listener: Any, workers: int) -> str:
     """Return the announcement that the server can be talked to."""
     host, port = listener.getsockname()[:2]
     values = {
@@ -270,6 +305,7 @@ def ready_line(model: Model, listener: Listener, workers: int) -> str:
         "model": quoted(model.name),
         "host": quoted(host),
         "port": str(port),
+        "transport": quoted(model.transport),
         "pid": str(os.getpid()),
         "workers": str(workers),
         "implementation": quoted(sys.implementation.name),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FAMILIES", "MODELS", "Model", "UnknownModel", "find", "names"]
+__all__ = ["FAMILIES", "MODELS", "Model", "UnknownModel", "find", "names", "over"]
 
 import os
 from collections import namedtuple
@@ -44,7 +44,8 @@ serves     how many connections at a time: "one", as many as it has "workers", o
 needs      distributions to install
 python     the oldest version that runs it
 when_full  what becomes of a connection beyond --max-connections: it is told so ("busy"), or it
-           waits to be accepted ("backlog"), as it does anyway where workers take one at a time
+           waits to be accepted ("backlog"), as it does anyway where workers take one at a time;
+           of datagrams there are no connections, and the kernel drops what finds no room ("drop")
 """
 
 MODELS: tuple[Model, ...] = (
@@ -130,6 +131,71 @@ MODELS: tuple[Model, ...] = (
         "event loop",
         "asyncio",
     ),
+    Model(
+        "udp",
+        "One datagram after another, in one thread.",
+        "datagrams",
+        "udp",
+        transport="udp",
+        unit="request",
+        when_full="drop",
+    ),
+    Model(
+        "udp-socketserver",
+        "The standard library's ThreadingUDPServer: a thread per datagram.",
+        "datagrams",
+        "udp_socketserver",
+        transport="udp",
+        unit="request",
+        when_full="drop",
+    ),
+    Model(
+        "udp-thread-pool",
+        "Threads that take a datagram each.",
+        "datagrams",
+        "udp_thread_pool",
+        transport="udp",
+        unit="request",
+        workers=64,
+        when_full="drop",
+    ),
+    Model(
+        "udp-asyncio",
+        "The standard library's asyncio with a DatagramProtocol, in one thread.",
+        "datagrams",
+        "udp_asyncio",
+        transport="udp",
+        unit="request",
+        when_full="drop",
+    ),
+    Model(
+        "udp-reactor",
+        "A loop over a selector and a heap of timers, in one thread.",
+        "datagrams",
+        "udp_reactor",
+        transport="udp",
+        unit="request",
+        when_full="drop",
+    ),
+    Model(
+        "udp-reuseport",
+        "Processes with a socket each, among which the kernel deals the senders out.",
+        "datagrams",
+        "udp_reuseport",
+        transport="udp",
+        unit="request",
+        workers=2,
+        when_full="drop",
+    ),
+    Model(
+        "udp-batch",
+        "All datagrams that have come, then their answers; Python has no recvmmsg().",
+        "datagrams",
+        "udp_batch",
+        transport="udp",
+        unit="request",
+        when_full="drop",
+    ),
 )
 
 
@@ -148,6 +214,11 @@ class UnknownModel(LookupError):  # noqa: N818 - it says what was asked for
 def names() -> tuple[str, ...]:
     """Return the names of all models, in the order of the list."""
     return tuple(model.name for model in MODELS)
+
+
+def over(transport: str) -> tuple[Model, ...]:
+    """Return the models that serve "tcp" or "udp", in the order of the list."""
+    return tuple(model for model in MODELS if model.transport == transport)
 
 
 def find(name: str) -> Model:

@@ -26,6 +26,7 @@ __all__ = [
     "FAULT",
     "GET",
     "HEADER",
+    "HEADER_SIZE",
     "LIST",
     "META",
     "PUT",
@@ -50,6 +51,7 @@ __all__ = [
     "StateError",
     "StorageError",
     "frame",
+    "framing_fault",
     "json_body",
     "pack_header",
 ]
@@ -245,6 +247,13 @@ def json_body(values: Mapping[str, object] | Sequence[Mapping[str, object]]) -> 
     return json.dumps(values, ensure_ascii=False).encode()
 
 
+def framing_fault(size: int, flags: int, limit: int) -> FramingError:
+    """Return what is wrong with a header that announces so many bytes, or has flags."""
+    if size > limit:
+        return OversizeError(f"A body of {size} bytes is over the limit of {limit}.")
+    return FlagsError(f"The flags must be 0, not {flags}.")
+
+
 @cache
 def limits_by_kind(limit: int) -> tuple[int, ...]:
     """Return how long the body of a frame of each kind may be, where `limit` holds for most."""
@@ -292,7 +301,7 @@ class Connection:
             size, kind, flags, tag = unpack_header(data, start)
             if flags or size > limits[kind]:
                 self._faulty = True
-                frames.append((FAULT, tag, self._fault(size, kind, flags).body()))
+                frames.append((FAULT, tag, framing_fault(size, flags, limits[kind]).body()))
                 return frames
             stop = body + size
             if stop > end:
@@ -324,9 +333,3 @@ class Connection:
         whole = b"".join(self._pieces)
         self._pieces.clear()
         return whole
-
-    def _fault(self, size: int, kind: int, flags: int) -> FramingError:
-        limit = self._limits[kind]
-        if size > limit:
-            return OversizeError(f"A body of {size} bytes is over the limit of {limit}.")
-        return FlagsError(f"The flags must be 0, not {flags}.")

@@ -61,6 +61,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
+    from servers.datagrams import Conversation
     from servers.files import Files
     from servers.life.timeouts import Timeouts
     from servers.steps import LastStep, Step
@@ -107,6 +108,14 @@ class Service:
         """Return the service's side of a new connection."""
         return Session(self._limit, self._files, self.timeouts)
 
+    def datagrams(self, drop: Callable[[str], object]) -> Conversation:
+        """Return the service's side of all datagrams; `drop` is told why one is not answered."""
+        from servers.datagrams import Conversation  # which a server of connections has no use for
+
+        session = self.session()
+        session.hear_datagrams()
+        return Conversation(session.respond, self._limit, drop)
+
 
 class Session:
     """The service's side of one connection; to be closed with it."""
@@ -138,6 +147,10 @@ class Session:
         self._upload_tag = 0
         self._is_leaving = False
         self.closing = False  # nothing more is to be read once the steps so far are done
+
+    def hear_datagrams(self) -> None:
+        """Answer what may come in a datagram, and nothing that would need a connection."""
+        self._handlers = DATAGRAMS
 
     def close(self) -> None:
         """Let go of the files of a transfer under way, and leave nothing of an upload."""
@@ -373,6 +386,16 @@ HANDLERS = table(
     },
     Session._unknown,
 )
+DATAGRAMS = table(
+    {
+        ECHO: Session._echo,
+        UPPER: Session._upper,
+        COMPUTE: Session._compute,
+        WAIT: Session._wait,
+    },
+    Session._unknown,
+)
+"""A datagram has no connection that a transfer or a BYE could belong to."""
 RECEIVING = table(
     {META: Session._meta, DATA: Session._data, END: Session._end, FAULT: Session._fault},
     Session._out_of_turn,

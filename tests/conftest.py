@@ -19,7 +19,7 @@ import hypothesis
 import pytest
 
 from bench.measure import meter
-from servers.catalog import MODELS, find
+from servers.catalog import find, over
 from tests.conversations import DRIVERS
 from tests.outcomes import Ledger
 from tests.peer import Peer
@@ -30,8 +30,8 @@ GRACE = "0.2"
 """What is left of a conversation that a test does not end is of no interest to it."""
 SERVER_PYTHON = os.environ.get("THREADMILL_SERVER_PYTHON", sys.executable)
 """What the servers of the suite run under: a contract that any interpreter must pass."""
-NAMES = [model.name for model in MODELS]
-SEVERAL_AT_ONCE = [model.name for model in MODELS if model.serves in {"workers", "many"}]
+NAMES = [model.name for model in over("tcp")]
+SEVERAL_AT_ONCE = [model.name for model in over("tcp") if model.serves in {"workers", "many"}]
 """Those that surely serve a second connection while the first one is open."""
 
 # No test asserts a time, and on a shared machine an example takes what it takes.

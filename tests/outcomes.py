@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from servers.catalog import MODELS
+from servers.catalog import over
 from tests.conversations import DRIVERS
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
@@ -46,7 +46,7 @@ is never sent: an ERROR is an answer, and an idle connection has not asked anyth
 
 TABLES = {
     "Conversations, by driver": list(DRIVERS),
-    "Servers, by model": [model.name for model in MODELS],
+    "Servers, by model": [model.name for model in over("tcp")],
 }
 """The headings of the page's tables, and the columns."""
 

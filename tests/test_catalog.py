@@ -19,7 +19,7 @@ def test_a_row_says_only_what_there_is_to_say(model: Model) -> None:
     assert model.transport in {"tcp", "udp"}
     assert model.unit in {"connection", "request"}
     assert model.serves in {"one", "workers", "many", "dealt"}
-    assert model.when_full in {"busy", "backlog"}
+    assert model.when_full in {"busy", "backlog", "drop"}
     assert model.name.replace("-", "").isalnum()
     assert model.title.endswith(".")
     if model.serves in {"workers", "dealt"}:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from servers.catalog import MODELS
+from servers.catalog import over
 from servers.protocol import BYE, COMPUTE, ECHO, ERROR, UPPER, WAIT, frame
 from tests.conftest import (
     DEADLINE_SECONDS,
@@ -23,9 +23,9 @@ from tests.conftest import (
 )
 from tests.peer import Peer
 
-NAMES = [model.name for model in MODELS]
+NAMES = [model.name for model in over("tcp")]
 HOW = ("one", "workers", "many", "dealt")
-SERVES = {how: [model.name for model in MODELS if model.serves == how] for how in HOW}
+SERVES = {how: [model.name for model in over("tcp") if model.serves == how] for how in HOW}
 MEBIBYTE = bytes(range(256)) * 4096
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bench.measure import meter
-from servers.catalog import MODELS
+from servers.catalog import over
 from servers.protocol import DATA_BYTES, ECHO, GET, PUT, frame
 from tests.conftest import SEVERAL_AT_ONCE, ServerProcess, StartServer, eventually, workers_of
 from tests.peer import Peer
@@ -33,7 +33,7 @@ from tests.transfers import (
     upload,
 )
 
-NAMES = [model.name for model in MODELS]
+NAMES = [model.name for model in over("tcp")]
 MEBIBYTE = 2**20
 LARGE = 10 * MEBIBYTE
 """More than the buffers of a connection take while nobody reads."""

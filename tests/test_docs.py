@@ -18,7 +18,7 @@ from clients.load import ERROR_KINDS
 from servers import protocol, service
 from servers.catalog import MODELS
 from servers.protocol import ProtocolError, RequestError
-from tests.golden import EXCHANGES
+from tests.golden import DATAGRAMS, EXCHANGES
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -182,6 +182,14 @@ def test_the_golden_bytes_of_the_wire_are_those_of_the_tests() -> None:
         for what, request, answer, extent in rows(section("wire.md", "Golden bytes"))
     ]
     assert on_the_page == [tuple(exchange) for exchange in EXCHANGES]
+
+
+def test_the_golden_datagrams_of_the_wire_are_those_of_the_tests() -> None:
+    on_the_page = [
+        (what, request.strip("`"), answer.strip("`"), extent)
+        for what, request, answer, extent in rows(section("wire.md", "Golden datagrams"))
+    ]
+    assert on_the_page == [tuple(exchange) for exchange in DATAGRAMS]
 
 
 # The method.

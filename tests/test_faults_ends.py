@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from bench.measure import meter
-from servers.catalog import MODELS, find
+from servers.catalog import find, over
 from servers.protocol import COMPUTE, ECHO, Connection, frame
 from tests.abuse import (
     POOL_SIZE,
@@ -350,7 +350,7 @@ def test_the_server_itself_is_killed(
     outcome("nothing is left")
 
 
-ONE_OF_EACH_FAMILY = {model.family: model.name for model in reversed(MODELS)}.values()
+ONE_OF_EACH_FAMILY = {model.family: model.name for model in reversed(over("tcp"))}.values()
 
 
 @pytest.mark.parametrize("model", ONE_OF_EACH_FAMILY)

@@ -6,18 +6,19 @@ from collections import Counter
 
 from bench.plan.order import cells, order
 from bench.plan.scenarios import SCENARIOS, find_profile
-from servers.catalog import MODELS, find
+from servers.catalog import find, over
 
+TCP = over("tcp")
 STANDARD = find_profile("standard")
 
 
 def test_the_standard_profile_is_every_model_x_6_scenarios_x_5_blocks() -> None:
-    trials = order(cells(MODELS, STANDARD.scenarios), STANDARD.blocks, seed=1)
-    assert len(trials) == len(MODELS) * 6 * 5
+    trials = order(cells(TCP, STANDARD.scenarios), STANDARD.blocks, seed=1)
+    assert len(trials) == len(TCP) * 6 * 5
 
 
 def test_every_block_runs_every_cell_once() -> None:
-    paired = cells(MODELS, STANDARD.scenarios)
+    paired = cells(TCP, STANDARD.scenarios)
     trials = order(paired, 5, seed=7)
     assert [trial.block for trial in trials] == sorted(trial.block for trial in trials)
     assert Counter((trial.block, trial.cell) for trial in trials) == Counter(
@@ -26,7 +27,7 @@ def test_every_block_runs_every_cell_once() -> None:
 
 
 def test_the_order_differs_between_blocks_and_between_seeds_and_repeats_with_the_seed() -> None:
-    paired = cells(MODELS, STANDARD.scenarios)
+    paired = cells(TCP, STANDARD.scenarios)
     trials = order(paired, 2, seed=7)
     first, second = trials[: len(paired)], trials[len(paired) :]
     assert [trial.cell for trial in first] != [trial.cell for trial in second]
@@ -43,6 +44,6 @@ def test_only_pools_have_workers_as_their_row_or_the_user_or_the_level_says() ->
 
 def test_a_level_about_pools_is_run_by_pools_only() -> None:
     levels = [row for row in find_profile("full").scenarios if row.workers]
-    paired = cells(MODELS, levels, workers=4)
-    assert {cell.model for cell in paired} == {model for model in MODELS if model.workers}
+    paired = cells(TCP, levels, workers=4)
+    assert {cell.model for cell in paired} == {model for model in TCP if model.workers}
     assert {cell.workers for cell in paired} == {8}

@@ -18,12 +18,15 @@ from servers.catalog import MODELS, UnknownModel, find
 from servers.protocol import ECHO, ERROR, frame
 from tests.commands import servers_in_process
 from tests.conftest import DEADLINE_SECONDS, StartServer, eventually, workers_of
+from tests.flow import Flow
+from tests.peer import Peer
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 NAMES = [model.name for model in MODELS]
 POOLS = [model.name for model in MODELS if model.workers]
 ONE_OF_EACH_FAMILY = {model.family: model.name for model in reversed(MODELS)}.values()
+CLIENTS: dict[str, type[Peer | Flow]] = {"tcp": Peer, "udp": Flow}
 
 
 def servers(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -68,6 +71,7 @@ def test_the_ready_line_says_where_and_who(start_server: StartServer, name: str)
         "model": name,
         "host": "127.0.0.1",
         "port": server.port,
+        "transport": find(name).transport,
         "pid": server.pid,
         "workers": 2 if find(name).workers else 0,
         "implementation": sys.implementation.name,
@@ -75,8 +79,8 @@ def test_the_ready_line_says_where_and_who(start_server: StartServer, name: str)
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
         "jit": sys._jit.is_enabled() if hasattr(sys, "_jit") else None,
     }
-    with server.peer() as peer:
-        assert peer.ask(ECHO, 1, b"hi") == (ECHO + 128, 1, b"hi")
+    with CLIENTS[find(name).transport](server.port) as client:
+        assert client.ask(ECHO, 1, b"hi") == (ECHO + 128, 1, b"hi")
 
 
 @pytest.mark.parametrize("name", POOLS)
@@ -122,6 +126,14 @@ def test_the_limit_is_the_one_asked_for(start_server: StartServer) -> None:
         pytest.param(["serial", "--max-uploads-at-once", "1001"], "0 to 1000", id="many uploads"),
         pytest.param(["serial", "--port", "http"], "0 to 65535, not 'http'", id="not a number"),
         pytest.param(["serial", "--workers", "2"], "not a pool", id="workers without a pool"),
+        pytest.param(
+            ["udp", "--root", "."], "udp speaks udp and takes no --root", id="files over datagrams"
+        ),
+        pytest.param(
+            ["serial", "--receive-buffer", "9"],
+            "speaks tcp and takes",
+            id="a socket's of datagrams",
+        ),
         pytest.param(["thread-pool", "--workers", "0"], "1 to", id="a pool without workers"),
         pytest.param(
             ["serial", "--idle-timeout", "0.0000001"],
@@ -170,6 +182,7 @@ HEAVY = {
 """What a server must not load unless its model is built on it."""
 
 FUTURES = {"concurrent.futures", "logging", "threading"}
+LOOP = FUTURES | {"asyncio", "inspect", "subprocess", "typing"}
 BUILT_ON = {
     "thread": {"threading"},
     **{
@@ -179,7 +192,10 @@ BUILT_ON = {
     },
     "thread-pool": FUTURES,
     "process-pool": FUTURES | {"multiprocessing", "subprocess"},
-    "asyncio": FUTURES | {"asyncio", "inspect", "subprocess", "typing"},
+    "asyncio": LOOP,
+    "udp-socketserver": {"socketserver", "threading"},
+    "udp-thread-pool": FUTURES,
+    "udp-asyncio": LOOP,
 }
 
 
@@ -252,9 +268,8 @@ def test_a_server_does_not_outlive_a_parent_that_was_killed(name: str) -> None:
             assert parent.stdout
             lines = sorted(parent.stdout.readline() for _ in range(2))
             pid, ready = int(lines[0]), json.loads(lines[1])
-            with socket.create_connection(("127.0.0.1", ready["port"]), DEADLINE_SECONDS) as peer:
-                peer.sendall(frame(ECHO, 1))
-                assert peer.recv(8)
+            with CLIENTS[find(name).transport](ready["port"]) as client:
+                assert client.ask(ECHO, 1)
                 assert pid in meter.running(parent.pid)
                 parent.kill()
                 assert eventually(lambda: not meter.running(parent.pid))

@@ -93,6 +93,7 @@ class Server:
     ) -> None:
         self._command = command(model, workers, backlog, root)
         self._home = home
+        self._transport = model.transport
         self._import_path = import_path(model, home)
         self._cpus = cpus
         self.host = ""
@@ -148,7 +149,7 @@ class Server:
         except (ValueError, TypeError, KeyError) as error:
             raise ServerDied(self._with_last_words(f"no ready line: {line!r}")) from error
         try:
-            with Probe(self.host, self.port) as probe:
+            with Probe(self.host, self.port, self._transport) as probe:
                 probe.echo(b"ready?")
                 self.first_answer_seconds = time.monotonic() - self._started
         except OSError as error:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from servers.life.listener import Listener
+    from servers.life.mailbox import Mailbox
 
     Work = Callable[[int, Callable[[], object]], None]
 
@@ -39,13 +40,12 @@ REPLACING_SECONDS = 1.0
 class Children:
     """The children of this process; there may be no others, for they are all reaped here."""
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+    def __init__(self, listener: Listener | Mailbox) -> None:
+        self._listener: Listener = listener  # type: ignore[assignment]  # or `start` is not for it
         self._pids: set[int] = set()
         self._lifeline = Lifeline()
         self._failures = Episode()
-        listener.stop.children = self._pids.copy
-        listener.admission.elsewhere = self._pids.__len__
+        listener.has_children(self._pids)
         signal.signal(signal.SIGCHLD, lambda *_: self._reap())
 
     def start(self, connection: socket, work: Callable[[], None]) -> None:
@@ -83,7 +83,7 @@ class Children:
         while not self._listener.stop.begun:
             died = [place for place in range(workers) if pids[place] not in self._pids]
             for place in died:
-                self._listener.admission.forget(place)
+                self._listener.has_lost_child(place)
             if not died or monotonic() - latest[0] < REPLACING_SECONDS:
                 signal.pause()  # until one has died, the stop has come, or the next pulse
                 continue

@@ -84,6 +84,9 @@ class Listener(Endpoint):
             else:
                 yield connection
 
+    def sum_up(self) -> None:
+        """Say what there is to say at the end: of connections, `timeouts` keeps the count."""
+
     def leave_to_parent(self, keep: socket.socket | None = None) -> None:
         """In a child just forked: drop the copies of all that is the parent's to serve."""
         self.close()
@@ -92,11 +95,21 @@ class Listener(Endpoint):
     def share_with_parent(self, place: int) -> None:
         """In a child just forked: go on accepting, and leave all else to the parent.
 
-        `place` is the child's among those who accept.
+        When this process's copy is closed, the accept() that the signal has interrupted fails when
+        it is taken up again. `place` is the child's among those who accept.
         """
         self._forget_what_is_the_parents(None)
         self.admission.count_at(place)
-        self.stop.share(self)
+        self.stop.share(self.close)
+
+    def has_children(self, pids: set[int]) -> None:
+        """Take the children of these ids along at a stop, and count a connection for each."""
+        self.stop.children = pids.copy
+        self.admission.elsewhere = pids.__len__
+
+    def has_lost_child(self, place: int) -> None:
+        """Forget the connections of the child that had this place, for it has died."""
+        self.admission.forget(place)
 
     def _forget_what_is_the_parents(self, keep: socket.socket | None) -> None:
         voice.begin_anew()

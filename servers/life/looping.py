@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from servers.life.listener import Listener
+    from servers.life.mailbox import Mailbox
 
 MOST_AT_ONCE = 64
 """Connections accepted before the others on the loop have their turn."""
 
 
-def stop_event(listener: Listener) -> asyncio.Event:
+def stop_event(listener: Listener | Mailbox) -> asyncio.Event:
     """Return an event of the running loop that SIGTERM and SIGINT set."""
     # Not loop.add_signal_handler(): a busy loop would not even begin to count the grace.
     loop, event = asyncio.get_running_loop(), asyncio.Event()

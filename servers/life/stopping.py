@@ -148,13 +148,12 @@ class Stop:
             if connection is not keep:
                 connection.close()
 
-    def share(self, endpoint: socket.socket) -> None:
-        """In a child just forked that accepts from the parent's endpoint: stop for itself alone.
+    def share(self, end_accepting: Callable[[], object]) -> None:
+        """In a child just forked that uses the parent's endpoint: stop for itself alone.
 
-        To shut the endpoint would end the accepting of all. To close this process's copy has the
-        accept() that the signal has interrupted fail when it is taken up again.
+        To shut the endpoint would end the accepting of all, so there is another way to end it here.
         """
-        self._end_accepting = endpoint.close
+        self._end_accepting = end_accepting
         start_pulse()
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 __all__ = ["serve"]
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Barrier
 
 from servers.drivers.blocking import converse
+from servers.life.threads import start_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,11 +26,3 @@ def serve(listener: Listener, service: Service, ready: Callable[[], None], worke
             task = pool.submit(converse, connection, service.session())
             # A bug must be seen: result() raises it again, and concurrent.futures logs that.
             task.add_done_callback(Future.result)
-
-
-def start_all(pool: ThreadPoolExecutor, workers: int) -> None:
-    """Return when every thread has started: the pool starts one only for a task that waits."""
-    everyone = Barrier(workers + 1)
-    for _ in range(workers):
-        pool.submit(everyone.wait)
-    everyone.wait()

@@ -12,7 +12,7 @@ class Exchange(NamedTuple):
     name: str
     request: str
     answer: str
-    extent: str  # "whole", or "begins" where more may follow
+    extent: str  # "whole"; "begins" where more may follow; "dropped" where none comes
 
     def is_answered_by(self, data: bytes) -> bool:
         """Say whether `data` is this answer."""
@@ -23,8 +23,14 @@ class Exchange(NamedTuple):
         )
 
 
-EXCHANGES = [
-    Exchange(*(cell.strip() for cell in line.split("|")))
-    for line in (Path(__file__).parent / "frames.txt").read_text().splitlines()
-    if not line.startswith("#")
-]
+def read(name: str) -> list[Exchange]:
+    """Return the exchanges in a file beside this one."""
+    return [
+        Exchange(*(cell.strip() for cell in line.split("|")))
+        for line in (Path(__file__).parent / name).read_text().splitlines()
+        if not line.startswith("#")
+    ]
+
+
+EXCHANGES = read("frames.txt")
+DATAGRAMS = read("datagrams.txt")
