@@ -25,6 +25,12 @@ from typing import Any
 
 FILE_KINDS = ("GET", "PUT")
 """Requests that move a file of `size_bytes` and not a payload."""
+ARGUMENT_KINDS = ("COMPUTE", "WAIT")
+"""Requests whose payload comes after a number."""
+HEADER_BYTES, ARGUMENT_BYTES, MOST_DATAGRAM_BYTES = 8, 4, 65_507
+"""Of docs/wire.md; this room imports nothing of ours."""
+LEAST_RAW_BYTES = 2
+"""A datagram without a frame is told from others by what of its mark has room: 65,536 of them."""
 
 
 def _field(
@@ -51,6 +57,9 @@ class Load:
     """A load, whoever it is meant for. ValueError says which field cannot be."""
 
     connections: int = _field(64, _up_to(1_000_000, 1), "Connections at a time.")
+    transport: str = _field(
+        "tcp", ("tcp", "udp"), "tcp, or udp: a frame is a datagram, a connection a flow of them."
+    )
     depth: int = _field(1, _up_to(4_096, 1), "Requests outstanding on each connection.")
     session: int = _field(
         0, _up_to(2**31 - 1), "Requests in a connection's life; 0: it lives for the run."
@@ -103,6 +112,8 @@ class Load:
         for each in dataclasses.fields(self):
             if allowed := each.metadata.get("allowed"):
                 _check(each.name, getattr(self, each.name), allowed)
+        if self.transport == "udp":
+            self._check_datagrams()
         if self.engine_threads > self.connections:
             raise ValueError(
                 f"engine_threads must be 1 to {self.connections}, not {self.engine_threads}"
@@ -116,6 +127,20 @@ class Load:
                 raise ValueError("length_prefix belongs to the rawecho framing")
             if not self.length_prefix <= self.size_bytes < 256**self.length_prefix:
                 raise ValueError("size_bytes does not fit its length_prefix")
+
+    def _check_datagrams(self) -> None:
+        """Check what a flow of datagrams has no use for, and that a request is one of them."""
+        if self.kind in FILE_KINDS or self.session or self.idle_connections:
+            raise ValueError("udp has no connections: no session, idle_connections, GET or PUT")
+        if self.framing == "rawecho":
+            least, most = LEAST_RAW_BYTES + self.length_prefix, MOST_DATAGRAM_BYTES
+        else:
+            least, most = 0, MOST_DATAGRAM_BYTES - HEADER_BYTES
+            most -= ARGUMENT_BYTES if self.kind in ARGUMENT_KINDS else 0
+        if not least <= self.size_bytes <= most:
+            raise ValueError(
+                f"size_bytes of a datagram must be {least} to {most:,}, not {self.size_bytes:,}"
+            )
 
     @property
     def file_bytes(self) -> int:

@@ -6,7 +6,7 @@ from collections import Counter
 
 from bench.plan.order import cells, order
 from bench.plan.scenarios import SCENARIOS, find_profile
-from servers.catalog import find, over
+from servers.catalog import MODELS, find, over
 
 TCP = over("tcp")
 STANDARD = find_profile("standard")
@@ -40,6 +40,14 @@ def test_only_pools_have_workers_as_their_row_or_the_user_or_the_level_says() ->
     models = [find("thread"), find("thread-pool")]
     assert [cell.workers for cell in cells(models, [echo])] == [0, find("thread-pool").workers]
     assert [cell.workers for cell in cells(models, [echo], workers=4)] == [0, 4]
+
+
+def test_a_load_over_tcp_is_no_cell_of_a_model_of_datagrams_and_the_other_way_round() -> None:
+    echo = SCENARIOS["echo"]
+    datagrams = echo.loaded(transport="udp")
+    for model in MODELS:
+        reached = [cell.scenario for cell in cells([model], [echo, datagrams])]
+        assert reached == [echo if model.transport == "tcp" else datagrams]
 
 
 def test_a_level_about_pools_is_run_by_pools_only() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from bench.measure import meter
 from servers.catalog import MODELS, UnknownModel, find
-from servers.protocol import ECHO, ERROR, frame
+from servers.protocol import ECHO, ERROR
 from tests.commands import servers_in_process
 from tests.conftest import DEADLINE_SECONDS, StartServer, eventually, workers_of
 from tests.flow import Flow

@@ -7,13 +7,15 @@ with its family or with `all` is left out, with a sentence that says why.
 
 from __future__ import annotations
 
-__all__ = ["UnavailableError", "choose", "reason_against"]
+__all__ = ["UnavailableError", "choose", "reached", "reason_against"]
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import NamedTuple
 
 from bench.errors import UserError
+from bench.plan.scenarios import Scenario
 from servers.catalog import FAMILIES, MODELS, Model, find
 
 EXTRA = "threadmill[models]"
@@ -75,6 +77,21 @@ def choose(names: str) -> Choice:
             else:
                 raise UnavailableError(reason)
     return Choice(tuple(models), tuple(dict.fromkeys(left_out)))
+
+
+def reached(models: Sequence[Model], scenarios: Sequence[Scenario]) -> Choice:
+    """Return the models that one of the loads reaches, over its transport; UnavailableError if none.
+
+    A model of datagrams has nothing to say to a load of connections.
+    """
+    transports = {scenario.load.transport for scenario in scenarios}
+    others = [model for model in models if model.transport not in transports]
+    left_out = tuple(
+        f"{model.name} is reached over {model.transport}, and no load here is" for model in others
+    )
+    if left_out and len(others) == len(models):
+        raise UnavailableError(left_out[0])
+    return Choice(tuple(model for model in models if model not in others), left_out)
 
 
 def _group(word: str) -> list[Model]:

@@ -52,7 +52,8 @@ def cells(
 ) -> list[PlannedCell]:
     """Pair scenarios with models. `workers` is the size of pools where the level sets none.
 
-    A level about the size of a pool holds no cell for a model without one.
+    A level about the size of a pool holds no cell for a model without one, and no load one for a
+    model that is not reached over its transport.
     """
     return [
         PlannedCell(
@@ -60,7 +61,7 @@ def cells(
         )
         for scenario in scenarios
         for model in models
-        if model.workers or not scenario.workers
+        if model.transport == scenario.load.transport and (model.workers or not scenario.workers)
     ]
 
 

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
@@ -30,7 +30,8 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from bench.errors import INTERRUPTED, TROUBLE, USAGE
-from bench.plan.available import choose
+from bench.plan.available import choose, reached
+from bench.plan.scenarios import Scenario
 from reports.store import RunFolder, Store
 from reports.untrusted import for_terminal, visible
 from servers.catalog import Model
@@ -70,12 +71,16 @@ def named(names: str, find: Callable[[str], _Row]) -> list[_Row]:
     return [find(name) for name in dict.fromkeys(names.replace(",", " ").split())]
 
 
-def models_named(names: str) -> tuple[Model, ...]:
-    """Return the models that a list means; those left out are said on standard error."""
+def models_named(names: str, scenarios: Sequence[Scenario]) -> tuple[Model, ...]:
+    """Return the models that a list means and that one of the scenarios reaches.
+
+    Those left out are said on standard error.
+    """
     choice = choose(names)
-    for sentence in choice.left_out:
+    under_load = reached(choice.models, scenarios)
+    for sentence in (*choice.left_out, *under_load.left_out):
         warn(f"left out: {sentence}")
-    return choice.models
+    return under_load.models
 
 
 class Terminal(Console):

@@ -35,8 +35,8 @@ def capacity(
     be sustained, too. About 20 s for each model.
     """
     promise = Promise.parse(slo)
-    chosen_models = models_named(models)
-    paired = cells(chosen_models, [find_load(scenario)], workers)
+    loads = [find_load(scenario)]
+    paired = cells(models_named(models, loads), loads, workers)
     lines = Terminal(stderr=True)
     with interruptible():
         answers = search(

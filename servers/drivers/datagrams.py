@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from servers.datagrams import Conversation
-    from servers.life.mailbox import Address, Mailbox
+    from servers.life.mailbox import Mailbox
     from servers.steps import Step
+
+    Address = Any
 
 MOST_WAITING = 1_024
 """Requests under way at a time: timers of a loop, or threads where each request has one."""

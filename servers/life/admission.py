@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["EXHAUSTED", "GONE", "Admission"]
+__all__ = ["EXHAUSTED", "EXHAUSTED_PAUSE_SECONDS", "GONE", "Admission"]
 
 import errno
 import socket

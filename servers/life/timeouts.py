@@ -15,7 +15,15 @@ tells the sum when it stops.
 
 from __future__ import annotations
 
-__all__ = ["LEAST_SECONDS", "LOOKS", "Idle", "Stuck", "Timeouts", "reset_at_close"]
+__all__ = [
+    "LEAST_SECONDS",
+    "LOOKS",
+    "Idle",
+    "Stuck",
+    "Timeouts",
+    "reset_at_close",
+    "taken_from",
+]
 
 import socket
 import sys
