@@ -80,7 +80,8 @@ def test_a_field_is_in_the_record_of_a_trial_and_in_its_row(
     field: dataclasses.Field[Any],
 ) -> None:
     scenario = dataclasses.replace(SCENARIOS["echo"], load=load_with(field))
-    trial = PlannedTrial(cells([find("thread")], [scenario])[0], block=another(field_named("seed")))
+    model = find("thread")._replace(transport=scenario.load.transport)
+    trial = PlannedTrial(cells([model], [scenario])[0], block=another(field_named("seed")))
     sample = untried(trial, "a-run", [0])
     stored = Sample.from_json(json.loads(json.dumps(sample.to_json())))
     # On one CPU the generator never spins, whatever the scenario says: the placement decides.

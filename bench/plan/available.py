@@ -80,9 +80,10 @@ def choose(names: str) -> Choice:
 
 
 def reached(models: Sequence[Model], scenarios: Sequence[Scenario]) -> Choice:
-    """Return the models that one of the loads reaches, over its transport; UnavailableError if none.
+    """Return the models that one of the loads reaches, over its transport.
 
-    A model of datagrams has nothing to say to a load of connections.
+    A model of datagrams has nothing to say to a load of connections. UnavailableError when none is
+    left.
     """
     transports = {scenario.load.transport for scenario in scenarios}
     others = [model for model in models if model.transport not in transports]

@@ -43,7 +43,7 @@ def save_baseline(
         with interruptible():
             path = save(
                 name,
-                models_named(models),
+                models_named(models, loads),
                 loads,
                 runs=runs,
                 seed=secrets.randbelow(2**31),

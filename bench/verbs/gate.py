@@ -110,11 +110,11 @@ def gate(
         limits_of=config.limits_of,
         seed=secrets.randbelow(2**31) if seed is None else seed,
     )
-    asked = models_named(models)
     loads = [
         placed(scenario, find_placement(placement) if placement else "")
         for scenario in named(scenarios, scenario_named)
     ]
+    asked = models_named(models, loads)
     if base:
         report = against_commit.judge(base, ROOT, asked, loads, rules, changed=changed, said=_say)
     else:

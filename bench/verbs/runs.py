@@ -94,7 +94,7 @@ def run(
     everywhere = find_placement(placement) if placement else cpus.name if cpus else ""
     request = Request(
         profile=asked.placed(everywhere) if everywhere else asked,
-        models=models_named(models),
+        models=models_named(models, asked.scenarios),
         workers=workers,
         seed=secrets.randbelow(2**31) if seed is None else seed,
         cpus=cpus or allowed_cpus(),

@@ -22,7 +22,6 @@ __all__ = [
     "Stuck",
     "Timeouts",
     "reset_at_close",
-    "taken_from",
 ]
 
 import socket
