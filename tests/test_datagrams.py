@@ -294,8 +294,10 @@ def test_a_storm_of_garbage_leaves_the_memory_as_it_was_and_all_of_it_is_counted
     assert own.is_gone()
     said = own.complaints()
     first, second, *_, last = said.splitlines()
-    assert first == f"threadmill: a datagram was not answered: {REASONS[UNANSWERABLE]}."
-    assert second == f"threadmill: a datagram was not answered: {REASONS[MALFORMED]}."
+    assert {first, second} == {
+        f"threadmill: a datagram was not answered: {REASONS[reason]}."
+        for reason in (UNANSWERABLE, MALFORMED)
+    }
     counts = {
         reason: int(number[1].replace(",", ""))
         for reason, words in REASONS.items()
