@@ -45,6 +45,8 @@ class Run(Record):
     # One connection's round trip to the null server, p50: "same" on one CPU, "split" across two.
     wake_up_ns: dict[str, float] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)  # what else the user or the run chose
+    # What each interpreter of `--python` said of itself, by its name; none: the conductor's alone.
+    interpreters: list[dict[str, Any]] = field(default_factory=list)
 
 
 def _sample_of_schema_1(old: Values) -> Values:
@@ -108,7 +110,8 @@ class Sample(Record):
     server_cpus: list[int]
     client_cpus: list[int]
     host: str = ""  # where the server ran; empty: where the conductor did
-    # What the server said it runs under: implementation, python, gil, jit; empty: the conductor's.
+    # What the server said it runs under: implementation, python, gil, jit, and in `at_end` what of
+    # it was so when it ended; `environment` is what was set for it. Empty: the conductor's.
     server: dict[str, Any] = field(default_factory=dict)
 
     # What came back (docs/method.md, "What counts").
@@ -148,4 +151,16 @@ class Sample(Record):
 
         An older server does not say under which interpreter it runs; it was the conductor's.
         """
-        return bool(self.server.get("gil", run.machine.get("gil", True)))
+        return bool(self.server.get("gil", run.machine.get("gil", True))) or self.gil_came_back
+
+    @property
+    def gil_came_back(self) -> bool:
+        """Whether the GIL was on at the end and could have been off: an import switches it on.
+
+        Where that was asked for, by PYTHON_GIL=1, it did not come back.
+        """
+        parts = (self.server.get("at_end"), self.server.get("environment"))
+        at_end, environment = (part if isinstance(part, dict) else {} for part in parts)
+        could_be_off = bool(self.server.get("free_threaded"))
+        is_on = bool(at_end.get("gil", self.server.get("gil", True)))
+        return could_be_off and is_on and environment.get("PYTHON_GIL") != "1"

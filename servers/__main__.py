@@ -7,7 +7,9 @@ Hence no argparse and no json in here.
 from __future__ import annotations
 
 import os
+import select
 import sys
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 
@@ -30,7 +32,7 @@ USAGE = """\
 Usage: python -m servers MODEL [OPTION VALUE]...
 
 Serve with one concurrency model until SIGTERM or SIGINT. The first line of output is a JSON
-object with the host and the port.
+object with the host and the port; the last one says whether the GIL was on at the end.
 
 Models:
 {models}
@@ -57,6 +59,8 @@ Options:
   --max-uploads-at-once NUMBER
                      taken at a time, over all connections; 0: any number ({uploads}). Either way
                      the peer is told so (LIMIT), and its connection goes on
+  --switch-interval SECONDS
+                     after which a thread lets others have the GIL (0.005, as Python has it)
   --watch-stdin      end, children and all, as soon as standard input ends or has anything to say
   --help
 
@@ -90,7 +94,9 @@ TAKEN_BY = {
 """Options that mean nothing to models with another transport."""
 MOST_SECONDS = 86_400
 MOST_DIGITS = 20
-VALUES = {"--host", "--root", *NUMBERS, *SECONDS}
+SWITCH = "--switch-interval"
+LEAST_SWITCH_SECONDS, MOST_SWITCH_SECONDS = 1e-6, 10.0
+VALUES = {"--host", "--root", SWITCH, *NUMBERS, *SECONDS}
 FLAGS = {"--watch-stdin", "--help"}
 
 
@@ -113,6 +119,8 @@ def main(arguments: list[str]) -> int:
         numbers = {name: number(name, options[name]) for name in NUMBERS if name in options}
         timeouts = Timeouts(*(seconds(name, options) for name in TIMEOUTS))
         grace_seconds = seconds("--grace", options)
+        if SWITCH in options:
+            sys.setswitchinterval(switch_interval(options[SWITCH]))
         if timeouts:
             voice.ration()
         service = serving(numbers, options.get("--root"), timeouts)
@@ -172,10 +180,14 @@ OPENED = {"tcp": listener_of, "udp": mailbox_of}
 
 
 def say_the_rest(timeouts: Timeouts, listener: Any) -> None:
-    """Say what has not been said so far, and the sum of it."""
+    """Say what has not been said so far, and the sum of it; then what has become of the GIL."""
     voice.catch_up(at_once=True)
     timeouts.sum_up()
     listener.sum_up()
+    # Whoever has read the ready line may have gone, or not read on: that is worth no error.
+    with suppress(OSError):
+        if select.select([], [STDOUT], [], 0)[1]:
+            os.write(STDOUT, (last_line() + "\n").encode())
 
 
 def serving(numbers: dict[str, int], root: str | None, timeouts: Timeouts) -> Service:
@@ -272,6 +284,18 @@ def seconds(name: str, options: dict[str, str]) -> float:
     return asked
 
 
+def switch_interval(value: str) -> float:
+    """Return the seconds that a thread may keep the GIL for while others wait."""
+    try:
+        asked = float(value)
+    except ValueError:
+        asked = -1
+    if not LEAST_SWITCH_SECONDS <= asked <= MOST_SWITCH_SECONDS:
+        bounds = f"{LEAST_SWITCH_SECONDS:.6f} to {MOST_SWITCH_SECONDS:g} seconds"
+        raise UsageError(f"{SWITCH} must be {bounds}, not {value!r}.")
+    return asked
+
+
 def usage() -> str:
     """Return the text of --help."""
     from textwrap import fill  # brings re, which no server needs
@@ -310,9 +334,22 @@ def ready_line(model: Model, listener: Any, workers: int) -> str:
         "workers": str(workers),
         "implementation": quoted(sys.implementation.name),
         "python": quoted(sys.version.split()[0]),
+        "free_threaded": JSON["t" in getattr(sys, "abiflags", "")],
         "gil": JSON[has_gil()],
         "jit": JSON[has_jit()],
+        "switch_interval": str(sys.getswitchinterval()),
     }
+    return json_object(values)
+
+
+def last_line() -> str:
+    """Return what a server says when it ends: an import may have switched the GIL back on."""
+    values = {"ended": "true", "gil": JSON[has_gil()], "jit": JSON[has_jit()]}
+    return json_object(values)
+
+
+def json_object(values: dict[str, str]) -> str:
+    """Return an object as JSON has it, of values that are written already."""
     return "{" + ", ".join(f'"{name}": {value}' for name, value in values.items()) + "}"
 
 

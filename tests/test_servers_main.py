@@ -76,8 +76,10 @@ def test_the_ready_line_says_where_and_who(start_server: StartServer, name: str)
         "workers": 2 if find(name).workers else 0,
         "implementation": sys.implementation.name,
         "python": platform.python_version(),
+        "free_threaded": "t" in getattr(sys, "abiflags", ""),
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
         "jit": sys._jit.is_enabled() if hasattr(sys, "_jit") else None,
+        "switch_interval": sys.getswitchinterval(),
     }
     with CLIENTS[find(name).transport](server.port) as client:
         assert client.ask(ECHO, 1, b"hi") == (ECHO + 128, 1, b"hi")

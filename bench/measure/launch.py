@@ -16,8 +16,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Sequence
@@ -26,6 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from bench.errors import TroubleError
+from bench.interpreters.named import OWN, Interpreter
 from bench.measure import meter
 from bench.measure.placement import pinned
 from clients.engine.driver import allow_descriptors
@@ -42,8 +41,11 @@ LAST_LINES = 8
 UNTIMED = ("--idle-timeout", "0", "--write-timeout", "0")
 """A measured server keeps no time on its peers: not every model could do so at the same cost."""
 
-IDENTITY = ("implementation", "python", "gil", "jit")
+IDENTITY = ("implementation", "python", "free_threaded", "gil", "jit", "switch_interval")
 """What of a ready line tells the interpreter: two servers that differ in it are not the same."""
+AT_END = ("gil", "jit")
+"""What of it may have changed when the server ends, and is said again."""
+MOST_LAST_BYTES = 65_536
 
 ROOT = Path(catalog.__file__).parents[1]
 """The folder that holds our `servers` package: all of this project that a server can import."""
@@ -53,26 +55,37 @@ class ServerDied(TroubleError):  # noqa: N818  # it says what happened; the serv
     """A server that ended, or did not start, answer or stop as it must; with its last words."""
 
 
-def command(model: catalog.Model, workers: int, backlog: int = 0, root: str = "") -> list[str]:
+def command(
+    model: catalog.Model,
+    workers: int,
+    backlog: int = 0,
+    root: str = "",
+    switch_seconds: float = 0.0,
+    interpreter: Interpreter = OWN,
+) -> list[str]:
     """Return the command line of a server.
 
     Without `site` (-S): what site-packages hooks into every interpreter is not the server's own
     cost. Where what a model needs is found then, `import_path` says.
     """
-    values = {"--workers": workers, "--backlog": backlog, "--root": root}
+    values = {
+        "--workers": workers,
+        "--backlog": backlog,
+        "--root": root,
+        "--switch-interval": switch_seconds,
+    }
     options = [word for name, value in values.items() if value for word in (name, str(value))]
     server = ["-m", "servers", model.name, "--port", "0", "--watch-stdin", *UNTIMED, *options]
-    return [sys.executable, "-S", *server]
+    return [interpreter.path, "-S", *server]
 
 
-def import_path(model: catalog.Model, home: Path) -> str:
+def import_path(model: catalog.Model, home: Path, interpreter: Interpreter = OWN) -> str:
     """Return the PYTHONPATH of a server: our package and, only for a model that needs it, theirs.
 
     A folder on PYTHONPATH is searched like any other, but its .pth files are not run.
     """
-    installed = ("purelib", "platlib") if model.needs else ()
-    folders = [str(home), *(sysconfig.get_path(name) for name in installed)]
-    return os.pathsep.join(dict.fromkeys(folders))
+    installed = interpreter.libraries if model.needs else ()
+    return os.pathsep.join(dict.fromkeys([str(home), *installed]))
 
 
 class Server:
@@ -90,15 +103,19 @@ class Server:
         backlog: int = 0,
         root: str = "",  # the folder that it serves files from; empty: none
         home: Path = ROOT,  # the folder that holds the `servers` package to run
+        interpreter: Interpreter = OWN,
+        switch_seconds: float = 0.0,  # 0: as the interpreter has it
     ) -> None:
-        self._command = command(model, workers, backlog, root)
+        self._command = command(model, workers, backlog, root, switch_seconds, interpreter)
         self._home = home
         self._transport = model.transport
-        self._import_path = import_path(model, home)
+        self._interpreter = interpreter
+        self._import_path = import_path(model, home, interpreter)
         self._cpus = cpus
         self.host = ""
         self.port = 0
         self.ready: dict[str, Any] = {}  # all that the ready line says
+        self.ended: dict[str, Any] = {}  # and what the last line does; empty: it said nothing
         self.ready_seconds = 0.0  # from the start of the process to its ready line
         self.first_answer_seconds = 0.0  # and to the first answered request
 
@@ -113,7 +130,7 @@ class Server:
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
                 cwd=self._home,  # where `-m` looks first
-                env={**os.environ, "PYTHONPATH": self._import_path},
+                env=self._environment(),
                 start_new_session=True,
                 bufsize=0,
             )
@@ -127,6 +144,7 @@ class Server:
     ) -> None:
         try:
             problem = self._stop()
+            self.ended = self._last_line()
         finally:
             for stream in (self._process.stdin, self._process.stdout, self._stderr):
                 if stream:
@@ -148,6 +166,7 @@ class Server:
             self.host, self.port = self.ready["host"], self.ready["port"]
         except (ValueError, TypeError, KeyError) as error:
             raise ServerDied(self._with_last_words(f"no ready line: {line!r}")) from error
+        self._check_interpreter()
         try:
             with Probe(self.host, self.port, self._transport) as probe:
                 probe.echo(b"ready?")
@@ -156,8 +175,23 @@ class Server:
             raise ServerDied(self._with_last_words(f"no first answer: {error}")) from error
 
     def identity(self) -> dict[str, Any]:
-        """Return what the server said it runs under; empty where an older one says nothing."""
-        return {name: self.ready[name] for name in IDENTITY if name in self.ready}
+        """Return what the server said it runs under, with what was set for it.
+
+        `at_end` is what it said when it ended; an older server says nothing then, or nothing at
+        all.
+        """
+        said = {name: self.ready[name] for name in IDENTITY if name in self.ready}
+        at_end = {name: self.ended[name] for name in AT_END if name in self.ended}
+        environment = {
+            name: value
+            for name, value in self._environment().items()
+            if name.startswith("PYTHON") and name != "PYTHONPATH"
+        }
+        return (
+            said
+            | ({"at_end": at_end} if at_end else {})
+            | ({"environment": environment} if environment else {})
+        )
 
     def aimed(self, load: Load, **changes: Any) -> AimedLoad:
         """Aim a load, with some of its fields changed, at the server."""
@@ -168,6 +202,40 @@ class Server:
         code = self._process.poll()
         if code is not None:
             raise ServerDied(self._with_last_words(f"the server died ({_ending(code)})"))
+
+    def _environment(self) -> dict[str, str]:
+        own = {**os.environ, **dict(self._interpreter.environment)}
+        return {**own, "PYTHONPATH": self._import_path}
+
+    def _check_interpreter(self) -> None:
+        """Raise ServerDied when the server runs under another Python than was asked for.
+
+        An older server does not say; and ours need not be asked.
+        """
+        facts = self._interpreter.facts
+        for name, fact in (("implementation", "implementation"), ("python", "version")):
+            said = self.ready.get(name)
+            if facts and said is not None and said != facts[fact]:
+                raise ServerDied(
+                    f"{self._interpreter.name} is {facts['implementation']} {facts['version']},"
+                    f" and the server says that it runs under {said}"
+                )
+
+    def _last_line(self) -> dict[str, Any]:
+        """Return what the server said when it ended; all that could write has ended, too."""
+        assert self._process.stdout is not None  # noqa: S101  # it was opened as a pipe
+        descriptor = self._process.stdout.fileno()
+        said = b""
+        while len(said) < MOST_LAST_BYTES and select.select([descriptor], [], [], 0)[0]:
+            data = os.read(descriptor, 4096)
+            if not data:
+                break
+            said += data
+        try:
+            values = json.loads(said.splitlines()[-1])
+        except (ValueError, IndexError):  # one that was killed, or an older one
+            return {}
+        return values if isinstance(values, dict) and values.get("ended") else {}
 
     def _first_line(self) -> bytes:
         """Return the first line of standard output; ServerDied when none comes in time."""

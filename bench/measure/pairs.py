@@ -165,6 +165,8 @@ class Side:
             backlog=cell.scenario.backlog,
             root=root,
             home=home,
+            interpreter=cell.interpreter,
+            switch_seconds=cell.scenario.switch_seconds,
         )
         self._cpus = conditions.placement.client
 

@@ -45,6 +45,8 @@ def measure(
                 cpus=placement.server,
                 backlog=scenario.backlog,
                 root=root,
+                interpreter=trial.cell.interpreter,
+                switch_seconds=scenario.switch_seconds,
             ) as server,
             Generator(cpus=placement.client) as generator,
         ):
@@ -53,6 +55,7 @@ def measure(
             except GeneratorError:
                 server.check_alive()  # a dead server is the reason, and knows the details
                 raise
+        figures["server"] = server.identity()  # with its last words
     except (ServerDied, GeneratorError) as error:
         figures["failure"] = str(error)
     return dataclasses.replace(blank, **figures)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 __all__ = ["UnavailableError", "choose", "reached", "reason_against"]
 
-import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, distribution
 from typing import NamedTuple
 
 from bench.errors import UserError
+from bench.interpreters.environments import has
+from bench.interpreters.named import OWN, Interpreter
 from bench.plan.scenarios import Scenario
 from servers.catalog import FAMILIES, MODELS, Model, find
 
@@ -40,43 +40,53 @@ class Choice(NamedTuple):
 
     models: tuple[Model, ...]
     left_out: tuple[str, ...]  # a sentence for each that cannot run here
+    pairs: frozenset[tuple[Model, Interpreter]]  # those that run under another interpreter only
 
 
 class UnavailableError(UserError):
     """A model that was asked for by name and cannot run here; the message says what it lacks."""
 
 
-def reason_against(model: Model) -> str:
-    """Return why a model cannot run under this interpreter, in one sentence; empty when it can."""
-    if sys.version_info < model.python:
+def reason_against(model: Model, interpreter: Interpreter = OWN) -> str:
+    """Return why a model cannot run under an interpreter, in one sentence; empty when it can."""
+    name = interpreter.name
+    if interpreter.version < model.python:
         oldest = ".".join(map(str, model.python))
-        return f"{model.name} needs Python {oldest}, and this is {sys.version.split()[0]}"
-    missing = [name for name in model.needs if not _is_installed(name)]
+        return f"{model.name} needs Python {oldest}, and {name or 'this'} is {interpreter.said}"
+    missing = [need for need in model.needs if not has(interpreter, need)]
     if missing:
         lacks = " and ".join(missing)
-        return f"{model.name} needs {lacks}, not installed here: pip install '{EXTRA}'"
+        if name:
+            how = f"for {name}: threadmill interpreters --install models {name.partition(':')[0]}"
+        else:
+            how = f"here: pip install '{EXTRA}'"
+        return f"{model.name} needs {lacks}, not installed {how}"
     return ""
 
 
-def choose(names: str) -> Choice:
+def choose(names: str, interpreters: Sequence[Interpreter] = (OWN,)) -> Choice:
     """Return the models that a list `a,b` means, each once and in the list's order.
+
+    A model that can run under some of the interpreters is left out under the others.
 
     UnknownModel for a word that is neither a model nor a family, UnavailableError for a model that
     is named and cannot run here.
     """
     models: dict[Model, None] = {}
     left_out: list[str] = []
+    pairs: list[tuple[Model, Interpreter]] = []
     for word in names.replace(",", " ").split() or CARD:
         group = _group(word)
         for model in group or [find(word)]:
-            reason = reason_against(model)
-            if not reason:
+            reasons = {each: reason_against(model, each) for each in interpreters}
+            against = [each for each, reason in reasons.items() if reason]
+            if len(against) < len(reasons):
                 models[model] = None
-            elif group:
-                left_out.append(reason)
-            else:
-                raise UnavailableError(reason)
-    return Choice(tuple(models), tuple(dict.fromkeys(left_out)))
+                pairs += [(model, each) for each in against]
+            elif not group:
+                raise UnavailableError(reasons[against[0]])
+            left_out += [reasons[each] for each in against]
+    return Choice(tuple(models), tuple(dict.fromkeys(left_out)), frozenset(pairs))
 
 
 def reached(models: Sequence[Model], scenarios: Sequence[Scenario]) -> Choice:
@@ -92,7 +102,7 @@ def reached(models: Sequence[Model], scenarios: Sequence[Scenario]) -> Choice:
     )
     if left_out and len(others) == len(models):
         raise UnavailableError(left_out[0])
-    return Choice(tuple(model for model in models if model not in others), left_out)
+    return Choice(tuple(model for model in models if model not in others), left_out, frozenset())
 
 
 def _group(word: str) -> list[Model]:
@@ -103,11 +113,3 @@ def _group(word: str) -> list[Model]:
     # A model of the family's own name is meant by it.
     is_model = any(model.name == word for model in MODELS)
     return [] if is_model else [m for m in MODELS if m.family == family and family in FAMILIES]
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        distribution(name)
-    except PackageNotFoundError:
-        return False
-    return True

@@ -1,4 +1,4 @@
-"""The order of a run. Pure: scenarios, models, blocks and a seed in, a list of trials out.
+"""The order of a run. Pure: scenarios, models, interpreters, blocks and a seed in, trials out.
 
 Every block runs each cell once, in an order of its own: a machine that grows slower over the run
 then slows all models alike, and no model always follows the same other. Only a ladder of idle
@@ -11,10 +11,11 @@ __all__ = ["PlannedCell", "PlannedTrial", "cells", "endless"]
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 
+from bench.interpreters.named import OWN, Interpreter
 from bench.plan.scenarios import Scenario
 from reports.key import CellKey
 from servers.catalog import Model
@@ -22,21 +23,24 @@ from servers.catalog import Model
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """A model under a scenario."""
+    """A model under a scenario and an interpreter."""
 
     model: Model
     scenario: Scenario
     workers: int  # of a pool; 0: the model has none
+    interpreter: Interpreter = OWN
 
     @property
     def key(self) -> CellKey:
         """What tells the cell from all others, here and in every record."""
-        return CellKey(self.scenario.name, self.scenario.level, self.model.name)
+        return CellKey(
+            self.scenario.name, self.scenario.level, self.model.name, self.interpreter.name
+        )
 
     @property
-    def ladder(self) -> tuple[str, str, int]:
+    def ladder(self) -> tuple[str, str, str, int]:
         """What the rungs of one ladder of idle connections have in common."""
-        return self.model.name, self.scenario.name, self.workers
+        return self.model.name, self.interpreter.name, self.scenario.name, self.workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +52,31 @@ class PlannedTrial:
 
 
 def cells(
-    models: Sequence[Model], scenarios: Sequence[Scenario], workers: int = 0
+    models: Sequence[Model],
+    scenarios: Sequence[Scenario],
+    workers: int = 0,
+    interpreters: Sequence[Interpreter] = (OWN,),
+    left_out: Collection[tuple[Model, Interpreter]] = (),
 ) -> list[PlannedCell]:
-    """Pair scenarios with models. `workers` is the size of pools where the level sets none.
+    """Pair scenarios with models and interpreters, but for pairs of these that cannot run.
 
-    A level about the size of a pool holds no cell for a model without one, and no load one for a
-    model that is not reached over its transport.
+    `workers` is the size of pools where the level sets none. A level about the size of a pool
+    holds no cell for a model without one, and no load one for a model that is not reached over its
+    transport.
     """
     return [
         PlannedCell(
-            model, scenario, model.workers and (scenario.workers or workers or model.workers)
+            model,
+            scenario,
+            model.workers and (scenario.workers or workers or model.workers),
+            interpreter,
         )
         for scenario in scenarios
         for model in models
-        if model.transport == scenario.load.transport and (model.workers or not scenario.workers)
+        for interpreter in interpreters
+        if model.transport == scenario.load.transport
+        and (model.workers or not scenario.workers)
+        and (model, interpreter) not in left_out
     ]
 
 
@@ -80,7 +95,7 @@ def endless(cells: Sequence[PlannedCell], seed: int) -> Iterator[list[PlannedTri
 
 def climbing(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
     """Return `cells` with the rungs of each ladder, which keep their places, sorted upwards."""
-    places: dict[tuple[str, str, int], list[int]] = defaultdict(list)
+    places: dict[tuple[str, str, str, int], list[int]] = defaultdict(list)
     for place, cell in enumerate(cells):
         if cell.scenario.load.idle_connections:
             places[cell.ladder].append(place)

@@ -7,7 +7,7 @@ errors, connections never served) cannot hold a run up.
 
 from __future__ import annotations
 
-__all__ = ["DEFAULT_BUDGET", "Precision", "QuantityError", "seconds", "share"]
+__all__ = ["DEFAULT_BUDGET", "Precision", "QuantityError", "seconds", "share", "switch_seconds"]
 
 import re
 from collections import defaultdict
@@ -21,6 +21,7 @@ from reports.record import Sample
 
 UNITS: Mapping[str, float] = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 DEFAULT_BUDGET = "10m"
+LEAST_SWITCH_SECONDS, MOST_SWITCH_SECONDS = 1e-6, 10.0
 
 
 class QuantityError(UserError):
@@ -41,6 +42,14 @@ def seconds(text: str) -> float:
     if not found or not float(found[1]):
         raise QuantityError(f"a duration is a number and one of {', '.join(UNITS)}, not {text!r}")
     return float(found[1]) * UNITS[found[2]]
+
+
+def switch_seconds(text: str) -> float:
+    """Return the seconds in a text like `0.5ms` that a thread may keep the GIL for."""
+    asked = seconds(text)
+    if not LEAST_SWITCH_SECONDS <= asked <= MOST_SWITCH_SECONDS:
+        raise QuantityError(f"a switch interval is 1us to 10s, not {text!r}")
+    return asked
 
 
 class Width(NamedTuple):

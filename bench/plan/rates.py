@@ -72,7 +72,7 @@ def _at_rate(cell: PlannedCell, capacities: Capacities) -> PlannedCell:
 def left_out(capacities: Capacities) -> list[str]:
     """Return a sentence for each model that has no rate."""
     names = dict.fromkeys(
-        (cell.model.name, cell.scenario.name) for cell, rate in capacities.items() if not rate
+        (cell.key.subject, cell.scenario.name) for cell, rate in capacities.items() if not rate
     )
     return [
         f"{model} is left out of {scenario}: it does not serve every connection"

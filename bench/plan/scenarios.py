@@ -50,6 +50,7 @@ class Scenario:
     share: float = 0.0  # open loop: the rate as a share of a capacity, measured when a run begins
     share_of: str = ""  # whose: a row of bench.plan.rates.CAPACITIES
     backlog: int = 0  # of the server; 0: its own
+    switch_seconds: float = 0.0  # how long a thread keeps the GIL from others; 0: the usual 5 ms
 
     def loaded(self, **changes: Any) -> Scenario:
         """Return the scenario with some fields of its load changed."""
@@ -71,6 +72,8 @@ class Scenario:
             words.append(f"{load.idle_connections:,} idle")
         if self.backlog:
             words.append(f"backlog {self.backlog:,}")
+        if self.switch_seconds:
+            words.append(f"switch interval {self.switch_seconds * 1e3:g} ms")
         if self.placement != "split":
             words.append(self.placement)
         if self.workers:
@@ -268,6 +271,13 @@ class Profile:
             blocks=blocks or self.blocks,
             window_seconds=window_seconds or self.window_seconds,
         )
+
+    def switching(self, intervals: Sequence[float]) -> Profile:
+        """Return the profile with every scenario at each of these switch intervals, in seconds."""
+        rows = (
+            replace(row, switch_seconds=seconds) for row in self.scenarios for seconds in intervals
+        )
+        return replace(self, scenarios=tuple(dict.fromkeys(rows)))
 
     def placed(self, placement: str) -> Profile:
         """Return the profile with every scenario at one placement; rows made alike become one."""

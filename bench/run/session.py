@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["Request", "run"]
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from bench.interpreters.named import OWN, Interpreter
 from bench.measure.noise import watch
 from bench.measure.null import wake_up_ns
 from bench.measure.placement import Placement
@@ -35,6 +36,8 @@ class Request:
 
     profile: Profile
     models: Sequence[Model]
+    interpreters: Sequence[Interpreter] = (OWN,)  # that servers run under, in turns
+    left_out: Collection[tuple[Model, Interpreter]] = ()  # of these pairs
     workers: int  # of pools; 0: as their rows say
     seed: int
     cpus: Sequence[int] | Placement  # the allowed ones, or both sides' own
@@ -70,6 +73,7 @@ def run(request: Request, results: Path, console: Console) -> tuple[RunFolder, R
         request.seed,
         placement_override=request.placement,
         wake_up_ns=wake_up,
+        interpreters=[each.to_json() for each in request.interpreters if each.name],
         options=options,
     )
     folder = Store(results).create(record)
@@ -91,14 +95,20 @@ def _with_rates(
     request: Request, say: Callable[[str], None]
 ) -> tuple[list[PlannedCell], dict[str, Any]]:
     """Pair scenarios with models, and turn shares of a capacity into rates."""
-    paired = cells(request.models, request.profile.scenarios, request.workers)
+    paired = cells(
+        request.models,
+        request.profile.scenarios,
+        request.workers,
+        request.interpreters,
+        request.left_out,
+    )
     found = capacities(
         probes(paired),
         request.profile,
         request.cpus,
         lambda cell, rate: say(
             f"capacity for {cell.scenario.name}, {cell.scenario.placement}:"
-            f" {cell.model.name} {rate:,.0f} requests/s"
+            f" {cell.key.subject} {rate:,.0f} requests/s"
         ),
     )
     for sentence in left_out(found):
@@ -106,6 +116,7 @@ def _with_rates(
     stored = [
         {
             "model": cell.model.name,
+            "interpreter": cell.interpreter.name,
             "scenario": cell.scenario.name,
             "placement": cell.scenario.placement,
             "workers": cell.workers,

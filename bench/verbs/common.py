@@ -8,12 +8,15 @@ __all__ = [
     "TROUBLE",
     "USAGE",
     "AsJson",
+    "Pythons",
     "Results",
     "Seed",
     "Terminal",
     "app",
+    "chosen_for",
     "examples",
     "fail",
+    "interpreters_named",
     "models_named",
     "named",
     "stored_run",
@@ -30,7 +33,11 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from bench.errors import INTERRUPTED, TROUBLE, USAGE
-from bench.plan.available import choose, reached
+from bench.interpreters.environments import with_libraries
+from bench.interpreters.finding import resolve
+from bench.interpreters.named import OWN, Interpreter
+from bench.measure.launch import ROOT
+from bench.plan.available import Choice, choose, reached
 from bench.plan.scenarios import Scenario
 from reports.store import RunFolder, Store
 from reports.untrusted import for_terminal, visible
@@ -62,6 +69,12 @@ Seed = Annotated[
     int | None,
     typer.Option(min=0, max=2**63 - 1, help="Of the random orders; drawn and said unless given."),
 ]
+Pythons = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--python", metavar="A,B", help="Run servers under these, in turns: 3.13, 3.13t, a path."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RESULTS = Path("reports/runs")
 
@@ -76,11 +89,24 @@ def models_named(names: str, scenarios: Sequence[Scenario]) -> tuple[Model, ...]
 
     Those left out are said on standard error.
     """
-    choice = choose(names)
+    return chosen_for(names, scenarios, (OWN,)).models
+
+
+def chosen_for(
+    names: str, scenarios: Sequence[Scenario], interpreters: Sequence[Interpreter]
+) -> Choice:
+    """Return the same for several interpreters, with the pairs that cannot run."""
+    choice = choose(names, interpreters)
     under_load = reached(choice.models, scenarios)
     for sentence in (*choice.left_out, *under_load.left_out):
         warn(f"left out: {sentence}")
-    return under_load.models
+    return under_load._replace(pairs=choice.pairs)
+
+
+def interpreters_named(names: Sequence[str]) -> tuple[Interpreter, ...]:
+    """Return the interpreters that `--python A,B` means; without any, ours, which has no name."""
+    asked = [name for each in names for name in each.split(",") if name]
+    return tuple(with_libraries(each, ROOT) for each in resolve(asked)) or (OWN,)
 
 
 class Terminal(Console):

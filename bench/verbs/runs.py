@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.measure.placement import PLACEMENTS, allowed_cpus, chosen, find_placement
-from bench.plan.precision import DEFAULT_BUDGET, seconds, share
+from bench.plan.precision import DEFAULT_BUDGET, seconds, share, switch_seconds
 from bench.plan.scenarios import PROFILES, find_profile, find_scenario
 from bench.run import session
 from bench.run.conduct import RunOutcome
@@ -22,12 +22,14 @@ from bench.verbs.common import (
     INTERRUPTED,
     RESULTS,
     TROUBLE,
+    Pythons,
     Results,
     Seed,
     Terminal,
     app,
+    chosen_for,
     examples,
-    models_named,
+    interpreters_named,
     named,
     stored_run,
 )
@@ -46,6 +48,7 @@ EXIT_CODES = {
         "run --profile quick",
         "run --models thread,asyncio --scenarios echo --blocks 3",
         "run --scenarios rate,curve --precision 5% --budget 10m",
+        "run --models threads --scenarios compute --python 3.12,3.13",
         "run --profile quick --placement same",
     )
 )
@@ -61,6 +64,10 @@ def run(
     ] = "",
     scenarios: Annotated[
         str, typer.Option(metavar="A,B", help="Only these scenarios; empty: the profile's.")
+    ] = "",
+    python: Pythons = None,
+    switch_interval: Annotated[
+        str, typer.Option(metavar="5ms,0.5ms", help="How long threads keep the GIL: each of these.")
     ] = "",
     blocks: Annotated[int | None, typer.Option(min=1, help="How often to run each cell.")] = None,
     window: Annotated[
@@ -90,11 +97,17 @@ def run(
     Ctrl-C stops the servers and reports the trials that were finished.
     """
     asked = find_profile(profile).narrowed(named(scenarios, find_scenario), blocks, window)
+    if intervals := named(switch_interval, switch_seconds):
+        asked = asked.switching(intervals)
+    interpreters = interpreters_named(python or [])
+    choice = chosen_for(models, asked.scenarios, interpreters)
     cpus = chosen(server_cpus, client_cpus, allowed_cpus())
     everywhere = find_placement(placement) if placement else cpus.name if cpus else ""
     request = Request(
         profile=asked.placed(everywhere) if everywhere else asked,
-        models=models_named(models, asked.scenarios),
+        models=choice.models,
+        interpreters=interpreters,
+        left_out=choice.pairs,
         workers=workers,
         seed=secrets.randbelow(2**31) if seed is None else seed,
         cpus=cpus or allowed_cpus(),

@@ -40,6 +40,8 @@ from reports.record import Run, Sample
 from reports.stats import Interval, Ranks, median_intervals, percentile_interval, ranks_of
 from reports.units import AT_LEAST, DASH, MISSING, extent, percent
 
+GIL_CAME_BACK = "the GIL came back on: an import that cannot do without it"
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -128,6 +130,11 @@ class Cell:
         return max(self.figures[metric.name].value, *self.by_block(metric).values(), 0.0)
 
     @property
+    def gil_came_back(self) -> bool:
+        """Whether a server that could do without the GIL ended with it."""
+        return any(trial.sample.gil_came_back for trial in self.trials)
+
+    @property
     def notes(self) -> list[str]:
         """What a reader must know before comparing the cell with others, gravest first."""
         notes = []
@@ -145,6 +152,8 @@ class Cell:
         notes += [f"{count:,} {kind.replace('_', ' ')}" for kind, count in errors.items()]
         if self.verdict.limit == "generator":
             notes.append(self.verdict.reasons[0])
+        if self.gil_came_back:
+            notes.append(GIL_CAME_BACK)
         disturbed = [trial.sample for trial in self.trials if trial.disturbed]
         if disturbed:
             most = max(max(sample.foreign_cpu_share, sample.steal_share) for sample in disturbed)
@@ -236,7 +245,7 @@ class Workload:
 
 
 def workloads_of(run: Run, samples: Iterable[Sample]) -> list[Workload]:
-    """Bring trials together, scenarios and models in the order in which the run lists them."""
+    """Bring trials together, scenarios, models and interpreters in the run's order."""
 
     def workload_key(
         sample: Sample,
@@ -253,8 +262,11 @@ def workloads_of(run: Run, samples: Iterable[Sample]) -> list[Workload]:
             sample.cell.level,
         )
 
-    def subject_key(sample: Sample) -> tuple[int, CellKey]:
-        return _place(sample.cell.model, run.models), sample.cell
+    interpreters = [str(each.get("name", "")) for each in run.interpreters]
+
+    def subject_key(sample: Sample) -> tuple[int, int, CellKey]:
+        cell = sample.cell
+        return _place(cell.model, run.models), _place(cell.interpreter, interpreters), cell
 
     ordered = sorted(samples, key=lambda s: (workload_key(s), subject_key(s), s.block))
     workloads = []
@@ -293,7 +305,7 @@ def _cell(samples: Sequence[Sample], run: Run) -> Cell:
         answered=Histogram.merge(trial.sample.tally.answered for trial in trials),
         unanswered=Histogram.merge(trial.sample.tally.unanswered for trial in trials),
         figures=figures,
-        verdict=_verdict(trials, figures, gil=first.has_gil(run)),
+        verdict=_verdict(trials, figures, gil=any(trial.sample.has_gil(run) for trial in trials)),
         stopped=next((sample.stopped for sample in samples if sample.stopped), ""),
     )
 

@@ -105,7 +105,7 @@ def _table(report: Report, workload: Workload, *, ranges: bool, limits: bool, no
             Text(str(ranks.get(cell.subject, ""))),
             Text(cell.subject, "" if cell.ranked else "dim"),
             *figures,
-            *([Text(", ".join(cell.notes), "yellow")] if notes else []),
+            *([Text(", ".join(cell.notes), _style_of(cell))] if notes else []),
         )
     return table
 
@@ -114,9 +114,14 @@ def _notes(workload: Workload) -> Iterator[Text]:
     """Give what a reader must know before comparing a model with others, a line for each."""
     noted = [cell for cell in workload.ranking if cell.notes]
     for cell in noted:
-        yield Text(f"{cell.subject}: {', '.join(cell.notes)}", "yellow")
+        yield Text(f"{cell.subject}: {', '.join(cell.notes)}", _style_of(cell))
     if noted:
         yield Text()
+
+
+def _style_of(cell: Cell) -> str:
+    """Return the colour of a cell's notes: that the GIL was on after all is no nuance."""
+    return "bold red" if cell.gil_came_back else "yellow"
 
 
 def _blank(scenario: str, load: str, *before: str) -> Table:
