@@ -7,7 +7,7 @@ on; only then `site` is run, which alone knows the folders of a virtual environm
 
 from __future__ import annotations
 
-__all__ = ["SilentInterpreterError", "ask", "reason_against_servers", "version_of"]
+__all__ = ["OLDEST", "SilentInterpreterError", "ask", "reason_against_servers", "version_of"]
 
 import os
 import re

@@ -11,7 +11,16 @@ What a version promises is compared with what the interpreter says of itself whe
 
 from __future__ import annotations
 
-__all__ = ["OWN", "Asked", "Interpreter", "NameOfInterpreterError", "Wanted", "parse"]
+__all__ = [
+    "OWN",
+    "Asked",
+    "Interpreter",
+    "NameOfInterpreterError",
+    "Wanted",
+    "full_name",
+    "parse",
+    "short_name",
+]
 
 import re
 import sys

@@ -175,23 +175,22 @@ class Server:
             raise ServerDied(self._with_last_words(f"no first answer: {error}")) from error
 
     def identity(self) -> dict[str, Any]:
-        """Return what the server said it runs under, with what was set for it.
+        """Return what the server said it runs under; empty where an older one says nothing.
 
-        `at_end` is what it said when it ended; an older server says nothing then, or nothing at
-        all.
+        `at_end` is what it said when it ended.
         """
         said = {name: self.ready[name] for name in IDENTITY if name in self.ready}
         at_end = {name: self.ended[name] for name in AT_END if name in self.ended}
-        environment = {
+        return said | ({"at_end": at_end} if at_end else {})
+
+    def settings(self) -> dict[str, str]:
+        """Return the variables that Python looks at, as they were set for the server."""
+        variables = self._environment().items()
+        return {
             name: value
-            for name, value in self._environment().items()
+            for name, value in variables
             if name.startswith("PYTHON") and name != "PYTHONPATH"
         }
-        return (
-            said
-            | ({"at_end": at_end} if at_end else {})
-            | ({"environment": environment} if environment else {})
-        )
 
     def aimed(self, load: Load, **changes: Any) -> AimedLoad:
         """Aim a load, with some of its fields changed, at the server."""

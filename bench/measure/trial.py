@@ -55,7 +55,8 @@ def measure(
             except GeneratorError:
                 server.check_alive()  # a dead server is the reason, and knows the details
                 raise
-        figures["server"] = server.identity()  # with its last words
+        # With its last words.
+        figures["server"] = server.identity() | {"environment": server.settings()}
     except (ServerDied, GeneratorError) as error:
         figures["failure"] = str(error)
     return dataclasses.replace(blank, **figures)

@@ -7,7 +7,7 @@ with its family or with `all` is left out, with a sentence that says why.
 
 from __future__ import annotations
 
-__all__ = ["UnavailableError", "choose", "reached", "reason_against"]
+__all__ = ["Choice", "UnavailableError", "choose", "reached", "reason_against"]
 
 from collections.abc import Sequence
 from typing import NamedTuple
