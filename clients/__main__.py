@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import inspect
 import json
+import os
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -109,6 +110,8 @@ def _option(field: dataclasses.Field[Any]) -> Any:
 
 
 def _drive(load: AimedLoad, seconds: float, warm_up: float, drain: float) -> Tally:
+    if load.engine_processes > 1:
+        return _drive_beside(load, seconds, warm_up, drain)
     from clients.engine.driver import Engine  # the file commands need none, and no numpy
 
     engine = Engine(load)
@@ -122,6 +125,21 @@ def _drive(load: AimedLoad, seconds: float, warm_up: float, drain: float) -> Tal
     finally:
         engine.close()
     return Tally.from_raw(raw)  # which imports numpy, when there are descriptors for it again
+
+
+def _drive_beside(load: AimedLoad, seconds: float, warm_up: float, drain: float) -> Tally:
+    """Do the same with the engine in processes of its own."""
+    from clients.engine.generator import Generator
+
+    with Generator(os.sched_getaffinity(0)) as generator:
+        generator.open(load)
+        if warm_up:
+            generator.warm_up(warm_up)
+        generator.measure(seconds, seconds / INTERVALS)
+        generator.drain(drain)
+        tally = generator.tally()
+        generator.close()
+    return tally
 
 
 def _address(target: str) -> tuple[str, int]:
@@ -155,6 +173,8 @@ def figures_of(tally: Tally, load: Load) -> dict[str, Any]:
         **(open_loop if load.rate else {}),
         "connect_ns": summarize(tally.connecting, Histogram()),
         "connect_retries": tally.connect_retries,
+        "open_seconds": tally.open_seconds,
+        **({"company_requests": tally.company_requests} if load.company else {}),
         "connections": {
             "offered": len(tally.requests_per_connection),
             "served": tally.served,

@@ -100,6 +100,16 @@ class Load:
     engine_threads: int = _field(
         1, _up_to(64, 1), "Threads of the load engine.", option="--threads"
     )
+    engine_processes: int = _field(
+        1,
+        _up_to(64, 1),
+        "Processes of the load engine; all but the first hold idle connections.",
+        option="--processes",
+    )
+    company: int = _field(
+        0, _up_to(10_000), "Connections of a second load, which keep a COMPUTE under way each."
+    )
+    company_rounds: int = _field(75_000, _up_to(2**32 - 1), "Rounds of COMPUTE of that load.")
     connect_timeout_seconds: float = _field(
         5.0, (0, 3600), "Seconds until a connect is given up.", option="--connect-timeout"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "BANDWIDTH",
+    "COMPANY",
     "CONNECT_MAX",
     "CONNECT_P50",
     "CPU",
@@ -15,6 +16,7 @@ __all__ = [
     "GENERATOR",
     "JAIN",
     "METRICS",
+    "OPENED",
     "P50",
     "P90",
     "P99",
@@ -36,6 +38,7 @@ __all__ = [
     "suited",
 ]
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -106,8 +109,11 @@ class Metric(NamedTuple):
 
 
 def _per_request(total: Callable[[Sample], float]) -> Callable[[Trial], float | None]:
+    """Share a total out among the requests; not in company, which has its part in the total."""
     return lambda trial: (
-        total(trial.sample) / trial.sample.tally.requests if trial.sample.tally.requests else None
+        total(trial.sample) / trial.sample.tally.requests
+        if trial.sample.tally.requests and not trial.sample.load.company
+        else None
     )
 
 
@@ -171,6 +177,20 @@ SERVICE_P99 = _latency("p99", "Service time p99", "services", "service")
 SEND_LAG_P99 = _latency("p99", "Send lag p99", "send_lags", "send_lag")
 CONNECT_P50 = _latency("p50", "Connect time p50", "connecting", "connect")
 CONNECT_MAX = _latency("max", "Connect time max", "connecting", "connect")
+COMPANY = Metric(
+    "company_per_s",
+    "Company's throughput",
+    "COMPUTEs/s",
+    lambda t: (
+        t.sample.tally.company_requests / t.sample.tally.seconds
+        if t.sample.load.company and t.sample.tally.seconds
+        else None
+    ),
+    more_is_better=True,
+)
+OPENED = Metric(
+    "open_s", "All connections open after", "s", lambda t: t.sample.tally.open_seconds or None
+)
 RATE = Metric("rate_per_s", "Rate", "requests/s", lambda t: t.sample.load.rate or None)
 REFUSED = Metric(
     "refused",
@@ -266,8 +286,10 @@ METRICS = (
     SEND_LAG_P99,
     CONNECT_P50,
     CONNECT_MAX,
+    OPENED,
     REFUSED,
     RETRIES,
+    COMPANY,
     SERVER_CORES,
     GENERATOR,
     Metric(
@@ -291,17 +313,17 @@ HEADLINES = (THROUGHPUT, P50, P90, P99, P999, CPU, PSS_IDLE, PSS_LOADED)
 """What a reader compares first; the rest explains it."""
 
 _HEADLINES_OF: Mapping[str, Sequence[Metric]] = {
+    "company": (P50, P90, P99, SERVICE_P99, SEND_LAG_P99, COMPANY, SERVER_CORES, PSS_LOADED),
     "rate": (RATE, P50, P99, SERVICE_P50, SERVICE_P99, SEND_LAG_P99, THROUGHPUT, CPU, PSS_LOADED),
-    "idle_connections": (PSS_PER_CONNECTION, PSS_LOADED, THREADS, PROCESSES, P50, P99, CPU),
+    "idle_connections": (PSS_PER_CONNECTION, PSS_LOADED, THREADS, PROCESSES, P50, P99, CPU, OPENED),
     "backlog": (CONNECT_P50, CONNECT_MAX, REFUSED, RETRIES, THROUGHPUT, P99, CPU),
 }
-"""The same, for loads that have a field of their own: open loops, idle connections, bursts."""
+"""The same, for loads that have a field of their own: company, open loops, idle ones, bursts."""
 
 
 def headlines(asked: Sample) -> Sequence[Metric]:
     """Return what to compare first under the load of a trial."""
-    has = {"rate": asked.load.rate, "idle_connections": asked.load.idle_connections}
-    has["backlog"] = asked.backlog
+    has = {**dataclasses.asdict(asked.load), "backlog": asked.backlog}
     return next((row for name, row in _HEADLINES_OF.items() if has[name]), HEADLINES)
 
 

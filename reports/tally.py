@@ -66,6 +66,8 @@ class Tally:
     requests: int = 0  # answers that arrived in the window
     interval_seconds: float = 0.0  # the step of the time axis
     generator_cpu_seconds: float = 0.0  # of the engine's process, over the window
+    open_seconds: float = 0.0  # until every connection was open, or had failed
+    company_requests: int = 0  # of the load beside this one: answers that arrived in the window
     # Of each of the engine's threads.
 
     # By kind, over the connections' whole life.

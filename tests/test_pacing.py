@@ -67,14 +67,22 @@ def test_threads_together_offer_the_uniform_schedule_of_one(threads: int) -> Non
     connections=st.integers(1, 1000),
     idle=st.integers(0, 1000),
     threads=st.integers(1, 64),
+    processes=st.integers(1, 64),
 )
-def test_every_connection_is_dealt_to_one_thread(connections: int, idle: int, threads: int) -> None:
-    threads = min(threads, connections)
-    dealt = shares(
-        AimedLoad(port=1, connections=connections, idle_connections=idle, engine_threads=threads)
+def test_every_connection_is_dealt_to_one_thread_of_one_process(
+    connections: int, idle: int, threads: int, processes: int
+) -> None:
+    load = AimedLoad(
+        port=1,
+        connections=connections,
+        idle_connections=idle,
+        engine_threads=min(threads, connections),
+        engine_processes=processes,
     )
-    assert sum(share.busy for share in dealt) == connections
+    first = shares(load)
+    dealt = [share for process in range(processes) for share in shares(load, process)]
+    assert sum(share.busy for share in first) == sum(share.busy for share in dealt) == connections
     assert sum(share.idle for share in dealt) == idle
-    assert max(share.busy for share in dealt) - min(share.busy for share in dealt) <= 1
+    assert max(share.busy for share in first) - min(share.busy for share in first) <= 1
     for before, after in itertools.pairwise(dealt):
         assert after.first == before.first + before.busy + before.idle

@@ -12,9 +12,20 @@ TCP = over("tcp")
 STANDARD = find_profile("standard")
 
 
-def test_the_standard_profile_is_every_model_x_6_scenarios_x_5_blocks() -> None:
+def test_the_standard_profile_is_every_model_x_6_scenarios_and_3_models_placed_anew_x_5() -> None:
     trials = order(cells(TCP, STANDARD.scenarios), STANDARD.blocks, seed=1)
-    assert len(trials) == len(TCP) * 6 * 5
+    assert len(trials) == (len(TCP) * 6 + 3) * 5
+
+
+def test_what_depends_on_placement_is_run_on_one_cpu_and_on_two() -> None:
+    placements = {
+        (cell.model.name, cell.scenario.placement)
+        for cell in cells(TCP, STANDARD.scenarios)
+        if cell.scenario.name == "echo"
+    }
+    both = {model for model, placement in placements if placement == "free"}
+    assert both == {"thread", "thread-pool", "coroutine"}
+    assert {(model, "split") for model in both} <= placements
 
 
 def test_every_block_runs_every_cell_once() -> None:

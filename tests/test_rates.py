@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.plan.ladder import Climb, predicted, shortfall
+from bench.plan.ladder import Climb, Limits, predicted, shortfall
 from bench.plan.order import PlannedCell, PlannedTrial, cells, endless, order
 from bench.plan.precision import Precision, QuantityError, seconds, share, widest
 from bench.plan.rates import capacity, left_out, probes, resolve
@@ -65,6 +65,7 @@ def test_a_capacity_is_what_a_probe_served_to_all() -> None:
 
 
 RUNGS = STUDIES["connections"]
+LIMITS = Limits(memory_bytes=20 * GIB, descriptors=20_000, tasks=100_000, maps=65_530)
 
 
 def rung(index: int, loaded: int, stopped: str = "") -> tuple[PlannedTrial, Sample]:
@@ -83,7 +84,7 @@ def test_the_next_rung_is_predicted_from_the_last_two() -> None:
 
 
 def test_a_model_is_stopped_before_it_takes_a_quarter_of_the_memory() -> None:
-    climb = Climb(memory_bytes=20 * GIB)
+    climb = Climb(LIMITS)
     for index, loaded in enumerate((GIB // 50, GIB // 10, GIB)):
         trial, sample = rung(index, loaded)
         assert climb.refusal(trial) == ""
@@ -96,8 +97,49 @@ def test_a_model_is_stopped_before_it_takes_a_quarter_of_the_memory() -> None:
     assert climb.refusal(replace(last, block=2)) == ""  # a block begins from below
 
 
+def climbed_to(limits: Limits, index: int, *, processes: int = 1, **taken: int) -> str:
+    """Return what is said of the rung `index` once the two below took so much for 1,000."""
+    climb = Climb(limits)
+    for below in (index - 2, index - 1):
+        trial, sample = rung(below, GIB // 50)
+        thousands = trial.cell.scenario.load.idle_connections / 1_000
+        scaled = {name: int(each * thousands) for name, each in taken.items()}
+        climb.climbed(trial, changed(sample, processes=processes, **scaled))
+    return climb.refusal(rung(index, 0)[0])
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"tasks": 9_999}, "10,000 threads, and this machine may have 9,999"),
+        ({"maps": 1_999}, "20,000 areas of memory for the stacks of its threads"),
+    ],
+)
+def test_a_model_is_stopped_before_it_runs_out_of_threads_or_of_room_for_their_stacks(
+    limits: dict[str, int], words: str
+) -> None:
+    assert climbed_to(LIMITS, 3, threads=1_000) == ""
+    said = climbed_to(LIMITS._replace(**limits), 3, threads=1_000)
+    assert said.startswith("stopped at 1,000 idle connections: 10,000 would take ")
+    assert words in said
+
+
+def test_each_process_of_a_server_has_descriptors_of_its_own() -> None:
+    tight = LIMITS._replace(descriptors=10_100)
+    alone = climbed_to(tight, 3, descriptors=1_020)
+    assert "10,200 descriptors, and its processes may have 10,100" in alone
+    assert climbed_to(tight, 3, descriptors=1_020, processes=2) == ""
+
+
+def test_a_rung_that_a_process_of_the_engine_could_not_hold_is_not_tried() -> None:
+    assert Climb(LIMITS._replace(descriptors=1_024)).refusal(rung(2, 0)[0]) == (
+        "not tried: a process of the load engine would hold 1,016 connections, and may have 1,024"
+        " descriptors here (ulimit -Hn)"
+    )
+
+
 def test_after_a_rung_that_did_not_hold_the_next_is_not_tried_and_says_why() -> None:
-    climb = Climb(memory_bytes=20 * GIB)
+    climb = Climb(LIMITS)
     climb.climbed(*rung(1, GIB // 50, stopped="52 of 100 idle connections were served"))
     assert climb.refusal(rung(2, 0)[0]) == (
         "not tried: at 100 idle connections 52 of 100 idle connections were served"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -112,16 +113,42 @@ def test_a_study_says_its_load_in_words() -> None:
         "curve": "64 connections, 1 KiB, 10% of its own capacity",
         "connections": "16 connections, 64 B, 10 idle",
         "backlog": "256 connections, 64 B, backlog 5",
+        "connection-cost": (
+            "16 connections, 1 request each, 64 B, 50% of the slowest model's capacity"
+        ),
+        "scaling": "1 connection, 1 KiB",
+        "company": "8 connections, 64 B, 200/s",
+        "idle-ladder": "16 connections, 64 B, 100 idle",
+        "memory": "8 connections, 1 KiB",
     }
+    assert STUDIES["company"][-1].level == "8 connections, 64 B, 200/s, company of 8"
+
+
+def test_no_process_of_the_engine_holds_more_connections_than_20_000_descriptors_allow() -> None:
+    for row in STUDIES["idle-ladder"]:
+        load = row.load
+        assert load.connections + load.idle_connections / load.engine_processes < 19_900
+    assert STUDIES["idle-ladder"][-1].load.idle_connections == 100_000
+
+
+def test_a_p99_of_company_has_ten_requests_above_it_in_every_trial() -> None:
+    profile = find_profile("company")
+    for row in profile.scenarios:
+        assert row.load.rate * profile.window_seconds / 100 > 10
 
 
 def test_only_loads_that_nothing_else_limits_have_a_ceiling() -> None:
     saturating = {row.name for row in SCENARIOS.values() if row.saturates}
     assert saturating == {"echo", "churn", "sessions", "bulk"}
-    assert not any(row.saturates for rows in STUDIES.values() for row in rows)
+    saturating = {row.name for rows in STUDIES.values() for row in rows if row.saturates}
+    assert saturating == {"scaling", "memory"}
 
 
 def test_one_placement_for_all_makes_rows_that_differ_in_nothing_else_one() -> None:
     rate = find_profile("rate").placed("same")
     assert len(rate.scenarios) == 2
     assert {row.placement for row in rate.scenarios} == {"same"}
+    standard = find_profile("standard").placed("free")
+    assert [row for row in standard.scenarios if row.name == "echo"] == [
+        replace(SCENARIOS["echo"], placement="free")
+    ]

@@ -76,9 +76,9 @@ def helper(module: str, cpus: Sequence[int], *words: str) -> Iterator[Helper]:
 
 
 @contextlib.contextmanager
-def null_server(cpus: Sequence[int]) -> Iterator[Helper]:
-    """Run the null server on `cpus`."""
-    with helper("clients.targets.null", cpus) as server:
+def null_server(cpus: Sequence[int], processes: int = 1) -> Iterator[Helper]:
+    """Run the null server on `cpus`, with processes that accept from one socket."""
+    with helper("clients.targets.null", cpus, str(processes)) as server:
         yield server
 
 

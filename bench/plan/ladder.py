@@ -1,12 +1,17 @@
 """How far a model may climb a ladder of idle connections. Pure.
 
 Each rung is a trial of its own. What the last two took predicts the next one, so a model is
-stopped before it fills the machine's memory, not when it has.
+stopped before it fills the machine's memory, or runs out of descriptors or threads, not when it
+has.
 """
 
 from __future__ import annotations
 
-__all__ = ["Climb", "shortfall"]
+__all__ = ["DESCRIPTORS_BESIDE", "Climb", "Limits", "shortfall"]
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from bench.plan.order import PlannedTrial
 from reports.load import Load
@@ -15,10 +20,64 @@ from reports.tally import Tally
 
 MEMORY_SHARE = 0.25
 """Of the machine's memory: the most that a server may take."""
+DESCRIPTORS_BESIDE = 64
+"""That a process of a server or of the engine needs for other things than connections."""
+MAPS_OF_A_THREAD = 2
+"""Its stack, and the page below that guards it."""
 
 
-def predicted(points: list[tuple[int, int]], idle: int) -> float:
-    """Return the bytes at `idle` connections on the line through the last two (idle, bytes)."""
+class Limits(NamedTuple):
+    """What bounds a server and an engine on a machine."""
+
+    memory_bytes: int
+    descriptors: int  # of a process
+    tasks: int  # threads and processes of the machine
+    maps: int  # of a process: areas of its memory
+
+
+class Resource(NamedTuple):
+    """Something that connections use up: how much of it a rung took, and how much there is."""
+
+    took: Callable[[Sample], float]
+    at_rest: Callable[[Sample], float]  # before there were connections, as far as that is known
+    there_is: Callable[[Limits, float], float]  # to a server of so many processes
+    words: str  # what so many connections would take, and what there is
+
+
+RESOURCES = (
+    Resource(
+        lambda sample: sample.pss_loaded_bytes / 2**30,
+        lambda sample: sample.pss_idle_bytes / 2**30,
+        lambda limits, _: limits.memory_bytes / 2**30 * MEMORY_SHARE,
+        "{needed:.1f} GiB, and a quarter of this machine's memory is {there:.1f} GiB",
+    ),
+    Resource(
+        lambda sample: sample.descriptors,
+        lambda _: 0,
+        lambda limits, processes: limits.descriptors * processes,
+        "{needed:,.0f} descriptors, and its processes may have {there:,.0f} here (ulimit -Hn, which"
+        " root may raise up to fs.nr_open)",
+    ),
+    Resource(
+        lambda sample: sample.threads,
+        lambda _: 0,
+        lambda limits, _: limits.tasks,
+        "{needed:,.0f} threads, and this machine may have {there:,.0f} (kernel.threads-max,"
+        " kernel.pid_max, pids.max)",
+    ),
+    Resource(
+        lambda sample: sample.threads * MAPS_OF_A_THREAD,
+        lambda _: 0,
+        lambda limits, processes: limits.maps * processes,
+        "{needed:,.0f} areas of memory for the stacks of its threads, and its processes may have"
+        " {there:,.0f} (vm.max_map_count)",
+    ),
+)
+"""What a ladder may run out of, in the order in which a refusal names it."""
+
+
+def predicted(points: Sequence[tuple[int, float]], idle: int) -> float:
+    """Return what `idle` connections take, on the line through the last two (idle, taken)."""
     (first, low), (second, high) = points[-2:]
     return high + (idle - second) * max(0.0, (high - low) / (second - first))
 
@@ -26,35 +85,54 @@ def predicted(points: list[tuple[int, int]], idle: int) -> float:
 class Climb:
     """The rungs that every model has been on, and whether the next one may be tried."""
 
-    def __init__(self, memory_bytes: int) -> None:
-        self._most = memory_bytes * MEMORY_SHARE
-        self._points: dict[tuple[object, ...], list[tuple[int, int]]] = {}
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._rungs: dict[tuple[object, ...], list[tuple[int, Sample]]] = {}
         self._stops: dict[tuple[object, ...], str] = {}
 
     def refusal(self, trial: PlannedTrial) -> str:
         """Return why a trial must not be tried, in a sentence; empty: it may."""
-        key, idle = self._key(trial), trial.cell.scenario.load.idle_connections
-        if not idle:
+        key, load = self._key(trial), trial.cell.scenario.load
+        if not load.idle_connections:
             return ""
-        if key in self._stops:
-            return self._stops[key]
-        points = self._points.get(key, [])
-        if len(points) > 1 and (weight := predicted(points, idle)) > self._most:
-            last = points[-1][0]
-            self._stops[key] = (
-                f"stopped at {last:,} idle connections: {idle:,} would take"
-                f" {weight / 2**30:.1f} GiB, and a quarter of this machine's memory is"
-                f" {self._most / 2**30:.1f} GiB"
-            )
+        if key not in self._stops and (reason := self._too_much(key, load)):
+            self._stops[key] = reason
         return self._stops.get(key, "")
+
+    def _too_much(self, key: tuple[object, ...], load: Load) -> str:
+        held = load.connections + math.ceil(load.idle_connections / load.engine_processes)
+        if held + DESCRIPTORS_BESIDE > self._limits.descriptors:
+            return (
+                f"not tried: a process of the load engine would hold {held:,} connections, and may"
+                f" have {self._limits.descriptors:,} descriptors here (ulimit -Hn)"
+            )
+        rungs = self._rungs.get(key, [])
+        if not rungs:
+            return ""
+
+        def would_take(took: Callable[[Sample], float], at_rest: float) -> float:
+            points = [(0, at_rest), *((idle, took(sample)) for idle, sample in rungs)]
+            return predicted(points, load.idle_connections)
+
+        last, lowest = rungs[-1][0], rungs[0][1]
+        processes = would_take(lambda sample: sample.processes, 1)
+        for each in RESOURCES:
+            needed = would_take(each.took, each.at_rest(lowest))
+            there = each.there_is(self._limits, processes)
+            if needed > there:
+                what = each.words.format(needed=needed, there=there)
+                return (
+                    f"stopped at {last:,} idle connections: {load.idle_connections:,} would take"
+                    f" {what}"
+                )
+        return ""
 
     def climbed(self, trial: PlannedTrial, sample: Sample) -> None:
         """Note what a rung took, and whether the model held it."""
         key, idle = self._key(trial), trial.cell.scenario.load.idle_connections
         if not idle:
             return
-        points = self._points.setdefault(key, [(0, sample.pss_idle_bytes)])
-        points.append((idle, sample.pss_loaded_bytes))
+        self._rungs.setdefault(key, []).append((idle, sample))
         if trouble := sample.failure.partition("\n")[0] or sample.stopped:
             self._stops[key] = f"not tried: at {idle:,} idle connections {trouble}"
 

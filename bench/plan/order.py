@@ -61,8 +61,8 @@ def cells(
     """Pair scenarios with models and interpreters, but for pairs of these that cannot run.
 
     `workers` is the size of pools where the level sets none. A level about the size of a pool
-    holds no cell for a model without one, and no load one for a model that is not reached over its
-    transport.
+    holds no cell for a model without one, a load none for a model that is not reached over its
+    transport, and a scenario that is there for some models none for the others.
     """
     return [
         PlannedCell(
@@ -76,6 +76,7 @@ def cells(
         for interpreter in interpreters
         if model.transport == scenario.load.transport
         and (model.workers or not scenario.workers)
+        and (not scenario.models or model.name in scenario.models)
         and (model, interpreter) not in left_out
     ]
 

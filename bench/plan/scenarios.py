@@ -21,12 +21,14 @@ __all__ = [
 ]
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.errors import UserError
-from reports.load import FILE_KINDS, Load
+from bench.plan.scenario import ECHO, Scenario
+from bench.plan.studies import EFFORTS, STUDIES
+from reports.load import Load
 
 
 class UnknownNameError(UserError):
@@ -37,82 +39,6 @@ class UnknownNameError(UserError):
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}"
         super().__init__(f"unknown {what} {name!r}: {hint}")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """A load, where it runs, and what it is there to show."""
-
-    name: str
-    shows: str
-    load: Load
-    placement: str = "split"  # one of bench.measure.placement.PLACEMENTS
-    workers: int = 0  # of a pool; 0: as many as the model's row says
-    share: float = 0.0  # open loop: the rate as a share of a capacity, measured when a run begins
-    share_of: str = ""  # whose: a row of bench.plan.rates.CAPACITIES
-    backlog: int = 0  # of the server; 0: its own
-    switch_seconds: float = 0.0  # how long a thread keeps the GIL from others; 0: the usual 5 ms
-
-    def loaded(self, **changes: Any) -> Scenario:
-        """Return the scenario with some fields of its load changed."""
-        return replace(self, load=replace(self.load, **changes))
-
-    @property
-    def level(self) -> str:
-        """The load in words; what goes without saying (split, the usual pool) is left out."""
-        load = self.load
-        words = [_count(load.connections, "connection")]
-        if load.session:
-            words.append(f"{_count(load.session, 'request')} each")
-        words.append(REQUEST_WORDS.get(load.kind, _size)(load))
-        if self.share:
-            words.append(f"{self.share:.0%} of {self.share_of} capacity")
-        elif load.rate:
-            words.append(f"{load.rate:,.0f}/s")
-        if load.idle_connections:
-            words.append(f"{load.idle_connections:,} idle")
-        if self.backlog:
-            words.append(f"backlog {self.backlog:,}")
-        if self.switch_seconds:
-            words.append(f"switch interval {self.switch_seconds * 1e3:g} ms")
-        if self.placement != "split":
-            words.append(self.placement)
-        if self.workers:
-            words.append(_count(self.workers, "worker"))
-        return ", ".join(words)
-
-    @property
-    def saturates(self) -> bool:
-        """Whether the generator may be what limits it: nothing else says how fast to go."""
-        load = self.load
-        return load.kind == "ECHO" and not (
-            self.share or load.rate or load.idle_connections or self.backlog
-        )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' if number != 1 else ''}"
-
-
-def _size(load: Load) -> str:
-    size = load.size_bytes
-    units = ((2**20, "MiB"), (2**10, "KiB"))
-    whole = (f"{size // scale} {unit}" for scale, unit in units if size and size % scale == 0)
-    return next(whole, f"{size} B")
-
-
-REQUEST_WORDS: Mapping[str, Callable[[Load], str]] = {
-    "COMPUTE": lambda load: f"{load.argument:,} rounds",
-    "WAIT": lambda load: f"{load.argument / 1000:g} ms",
-    **{kind: lambda load: f"files of {_size(load)}" for kind in FILE_KINDS},
-}
-"""How a level names requests that are not told by their size."""
-
-
-ECHO = Scenario(
-    name="echo",
-    shows="what a request costs",
-    load=Load(connections=64, kind="ECHO", size_bytes=1024),
-)
 
 SCENARIOS: Mapping[str, Scenario] = {
     row.name: row
@@ -171,6 +97,12 @@ FILES: Mapping[str, Scenario] = {
 """Scenarios of files. They have a profile of their own: two more rows would take `standard`, and
 with it `make bench`, to its limit of five minutes."""
 
+PLACED: tuple[Scenario, ...] = (
+    replace(ECHO, placement="free", models=("thread", "thread-pool", "coroutine")),
+)
+"""What `standard` adds to the rows above: where threads run decides what they can do, by a factor
+of three on two CPUs, so those that it matters to, and one that it does not, run on both."""
+
 LEVELS: tuple[Scenario, ...] = (
     *(ECHO.loaded(connections=connections) for connections in (1, 8, 256, 1_000)),
     *(ECHO.loaded(size_bytes=size_bytes) for size_bytes in (64, 16 * 1024)),
@@ -178,65 +110,6 @@ LEVELS: tuple[Scenario, ...] = (
     *(replace(scenario, workers=8) for scenario in SCENARIOS.values()),
 )
 """What `full` adds to the rows above."""
-
-
-STUDIES: Mapping[str, tuple[Scenario, ...]] = {
-    "rate": tuple(
-        replace(
-            ECHO,
-            name="rate",
-            shows="latency and CPU at a rate that every model can keep",
-            share=share,
-            share_of="the slowest model's",
-            placement=placement,
-        )
-        for share in (0.25, 0.5)
-        for placement in ("split", "same")
-    ),
-    "curve": tuple(
-        replace(
-            ECHO,
-            name="curve",
-            shows="response time against rate, up to and over what a model can do",
-            share=share,
-            share_of="its own",
-        )
-        for share in (0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0, 1.2)
-    ),
-    "connections": tuple(
-        Scenario(
-            name="connections",
-            shows="what an idle connection costs, and how many can be had",
-            load=Load(
-                connections=16,
-                kind="ECHO",
-                size_bytes=64,
-                idle_connections=idle,
-                # A model that does not serve an idle connection is known by its waiting in vain.
-                request_timeout_seconds=3.0,
-                connect_at_once=512,
-            ),
-        )
-        for idle in (10, 100, 1_000, 10_000)
-    ),
-    "backlog": tuple(
-        Scenario(
-            name="backlog",
-            shows="a burst of connects against a queue",
-            load=Load(
-                connections=256,
-                kind="ECHO",
-                size_bytes=64,
-                connect_at_once=256,
-                # Long enough for a lost SYN to be sent again twice, after 1 s and after 3.
-                connect_timeout_seconds=4.0,
-            ),
-            backlog=backlog,
-        )
-        for backlog in (5, 128, 1024)
-    ),
-}
-"""Scenarios of several rows that belong together; each has a profile of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,10 +153,24 @@ class Profile:
         return replace(self, scenarios=tuple(dict.fromkeys(rows)))
 
     def placed(self, placement: str) -> Profile:
-        """Return the profile with every scenario at one placement; rows made alike become one."""
-        moved = (replace(row, placement=placement) for row in self.scenarios)
-        return replace(self, scenarios=tuple(dict.fromkeys(moved)))
+        """Return the profile with every scenario at one placement; rows made alike become one.
 
+        Of those the first stays: what `standard` runs at a second placement is in it already.
+        """
+        rows: dict[tuple[str, str], Scenario] = {}
+        for row in self.scenarios:
+            moved = replace(row, placement=placement)
+            rows.setdefault((moved.name, moved.level), moved)
+        return replace(self, scenarios=tuple(rows.values()))
+
+
+STUDIED: Mapping[str, Any] = {
+    "blocks": 3,
+    "window_seconds": 0.8,
+    "warm_up_seconds": 0.2,
+    "drain_seconds": 1.0,
+}
+"""How much of a study is run, unless EFFORTS says otherwise."""
 
 PROFILES: Mapping[str, Profile] = {
     row.name: row
@@ -300,7 +187,7 @@ PROFILES: Mapping[str, Profile] = {
         Profile(
             name="standard",
             shows="every scenario, five blocks",
-            scenarios=tuple(SCENARIOS.values()),
+            scenarios=(*SCENARIOS.values(), *PLACED),
             blocks=5,
             window_seconds=0.6,
             warm_up_seconds=0.15,
@@ -329,10 +216,7 @@ PROFILES: Mapping[str, Profile] = {
                 name=name,
                 shows=rows[0].shows,
                 scenarios=rows,
-                blocks=3,
-                window_seconds=0.8,
-                warm_up_seconds=0.2,
-                drain_seconds=1.0,
+                **{**STUDIED, **EFFORTS.get(name, {})},
             )
             for name, rows in STUDIES.items()
         ),

@@ -20,6 +20,7 @@ from enum import Enum
 from types import FrameType
 from typing import Any, NoReturn
 
+from bench.measure.limits import limits
 from bench.measure.machine import fingerprint
 from bench.measure.null import ceiling
 from bench.measure.placement import Placement, place
@@ -118,7 +119,8 @@ def conduct(
     """
     outcome = RunOutcome.COMPLETE
     ceilings = Ceilings(profile.ceiling_seconds, cpus)
-    climb = Climb(fingerprint()["memory_bytes"])
+    loads = [scenario.load for scenario in profile.scenarios]
+    climb = Climb(limits(max(load.connections + load.idle_connections for load in loads)))
     try:
         with interruptible(), reporter:
             for trial in trials:

@@ -4,17 +4,18 @@ def null_server(int listener, int lifeline):
     """Echo raw bytes on every connection until `lifeline` is readable or its peer has gone.
 
     The least that a server can do: what the engine cannot reach with it, it can reach with none.
-    Both arguments are file descriptors; the listener must not block.
+    Both arguments are file descriptors; the listener must not block. Several processes may serve one
+    listener: who is out of descriptors leaves it to the others until a connection has ended.
     """
     cdef int poll = epoll_create1(EPOLL_CLOEXEC), ready, index, fd
     cdef epoll_event events[EVENTS]
-    cdef bint serving = True
+    cdef bint serving = True, full = False
     storage = bytearray(READ_BYTES)
     cdef uint8_t *data = storage
     if poll < 0:
         raise OSError(errno, "epoll_create1")
-    poll_in(poll, listener)
-    poll_in(poll, lifeline)
+    poll_in(poll, listener, EPOLLEXCLUSIVE)
+    poll_in(poll, lifeline, 0)
     with nogil:
         while serving:
             ready = epoll_wait(poll, events, EVENTS, -1)
@@ -25,23 +26,28 @@ def null_server(int listener, int lifeline):
                 elif fd == listener:
                     fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)
                     if fd >= 0:
-                        poll_in(poll, fd)
-                else:
-                    echo(fd, data)
+                        poll_in(poll, fd, 0)
+                    elif errno == EMFILE or errno == ENFILE:
+                        epoll_ctl(poll, EPOLL_CTL_DEL, listener, NULL)
+                        full = True
+                elif not echo(fd, data) and full:
+                    poll_in(poll, listener, EPOLLEXCLUSIVE)
+                    full = False
     close(poll)
 
 
-cdef void poll_in(int poll, int fd) noexcept nogil:
+cdef void poll_in(int poll, int fd, uint32_t how) noexcept nogil:
     cdef epoll_event event
-    event.events = EPOLLIN
+    event.events = EPOLLIN | how
     event.data.u32 = fd
     epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event)
 
 
-cdef void echo(int fd, uint8_t *data) noexcept nogil:
+cdef bint echo(int fd, uint8_t *data) noexcept nogil:
+    """Send back what has come in; return whether the connection is still open."""
     cdef ssize_t got = recv(fd, data, READ_BYTES, MSG_DONTWAIT), sent = 0, written
     if got < 0 and (errno == EAGAIN or errno == EINTR):
-        return
+        return True
     while sent < got:
         written = send(fd, data + sent, got - sent, MSG_NOSIGNAL)
         if written < 0 and errno != EINTR:
@@ -50,3 +56,4 @@ cdef void echo(int fd, uint8_t *data) noexcept nogil:
             sent += written
     if got <= 0:
         close(fd)
+    return got > 0

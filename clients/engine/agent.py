@@ -1,8 +1,8 @@
 """The load engine in a process of its own, told what to do by JSON lines (see `generator`).
 
-Each line on standard input is a list: the name of a phase and its arguments. Each is answered by
-one line: null, the phase's result, or {"error": sentence}. The end of the input, and the death of
-the process that started this one, end it.
+Each line on standard input is a list: the name of a phase and its arguments, or `ready`. Each is
+answered by one line: null, the phase's result, or {"error": sentence}. The end of the input, and
+the death of the process that started this one, end it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,14 @@ def main(cpus: str) -> None:
         name, *arguments = json.loads(line)
         try:
             if name == "open":
-                engine = Engine(AimedLoad(**arguments.pop()))
-            if engine is None or name not in PHASES:
+                process = arguments.pop()
+                engine = Engine(AimedLoad(**arguments.pop()), process)
+            if name == "ready":
+                answer = None
+            elif engine is None or name not in PHASES:
                 raise ValueError(f"no phase {name!r} here")  # noqa: TRY301  # answered as any other
-            answer = getattr(engine, name)(*arguments)
+            else:
+                answer = getattr(engine, name)(*arguments)
         except (ValueError, OSError, MemoryError) as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)

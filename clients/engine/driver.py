@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Engine", "allow_descriptors"]
 
+import dataclasses
 import math
 import resource
 import time
@@ -58,17 +59,24 @@ class Share:
     schedule: Schedule | None  # its part of an open loop
 
 
-def shares(load: AimedLoad) -> list[Share]:
-    """Deal a load out to the engine's threads.
+def shares(load: AimedLoad, process: int = 0) -> list[Share]:
+    """Deal a load out to the threads of one of the engine's processes.
 
+    The first process has all that is busy; the others hold idle connections, with a thread each.
     Uniform arrivals take turns among the threads; Poisson arrivals at rate r are the sum of n
     independent ones at rate r/n.
     """
+    held = [
+        _deal(load.idle_connections, load.engine_processes, each)
+        for each in range(load.engine_processes)
+    ]
+    if process:
+        return [Share(load.connections + sum(held[:process]), 0, held[process], None)]
     dealt: list[Share] = []
     first = 0
     for index in range(load.engine_threads):
         busy = _deal(load.connections, load.engine_threads, index)
-        idle = _deal(load.idle_connections, load.engine_threads, index)
+        idle = _deal(held[0], load.engine_threads, index)
         schedule = None
         if load.rate:
             turn_ns = index * 1e9 / load.rate if load.arrivals == "uniform" else 0.0
@@ -83,6 +91,34 @@ def _deal(count: int, hands: int, hand: int) -> int:
     return count * (hand + 1) // hands - count * hand // hands
 
 
+def company_of(load: AimedLoad) -> list[tuple[AimedLoad, Share]]:
+    """Return the load that is driven beside `load`, by a thread of its own; none without company.
+
+    It is a closed loop of COMPUTE, whose connections are numbered after all others.
+    """
+    if not load.company:
+        return []
+    beside = dataclasses.replace(
+        load,
+        connections=load.company,
+        kind="COMPUTE",
+        argument=load.company_rounds,
+        size_bytes=64,
+        framing="frames",
+        length_prefix=0,
+        depth=1,
+        session=0,
+        rate=0.0,
+        spin=False,
+        idle_connections=0,
+        engine_threads=1,
+        engine_processes=1,
+        company=0,
+    )
+    first = load.connections + load.idle_connections
+    return [(beside, Share(first, load.company, 0, None))]
+
+
 def allow_descriptors() -> None:
     """Raise this process's limit on descriptors as far as it may: one for each connection."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -92,16 +128,21 @@ def allow_descriptors() -> None:
 class Engine:
     """A `Driver` over epoll, without the GIL, in `load.engine_threads` threads."""
 
-    def __init__(self, load: AimedLoad) -> None:
+    def __init__(self, load: AimedLoad, process: int = 0) -> None:
+        """Prepare the part of a load that one of `load.engine_processes` drives."""
         allow_descriptors()
         exchange = Exchange.of(load)
-        self._workers = [Worker(load, exchange, share) for share in shares(load)]
-        self._pool = ThreadPoolExecutor(load.engine_threads)
-        self._seconds = self._interval_seconds = self._cpu_seconds = 0.0
+        self._workers = [Worker(load, exchange, share) for share in shares(load, process)]
+        beside = [] if process else company_of(load)
+        self._company = [Worker(each, Exchange.of(each), share) for each, share in beside]
+        self._pool = ThreadPoolExecutor(len(self._workers) + len(self._company))
+        self._seconds = self._interval_seconds = self._cpu_seconds = self._open_seconds = 0.0
 
     def open(self) -> None:
         """Try to open every connection once, a limited number at a time."""
+        begin = time.monotonic()
         self._each(Worker.open)
+        self._open_seconds = time.monotonic() - begin
 
     def warm_up(self, seconds: float) -> None:
         """Load the server for `seconds`, outside every figure but the errors."""
@@ -126,12 +167,19 @@ class Engine:
         self._each(Worker.drain, time.monotonic_ns() + _ns(seconds))
 
     def tally(self) -> dict[str, Any]:
-        """Return the figures of the last window, those of the threads added up."""
+        """Return the figures of the last window, those of the threads added up.
+
+        Of the company its answers are counted, and what befell it is among the errors.
+        """
         parts = [worker.results() for worker in self._workers]
+        company = [worker.results() for worker in self._company]
         figures = {name: rule([part[name] for part in parts]) for name, rule in THREADS.items()}
+        errors = THREADS["errors"]([part["errors"] for part in (*parts, *company)])
         return figures | {
-            "errors": dict(zip(ERROR_KINDS, figures["errors"], strict=True)),
+            "errors": dict(zip(ERROR_KINDS, errors, strict=True)),
             "requests": sum(figures["interval_requests"]),
+            "company_requests": sum(sum(part["interval_requests"]) for part in company),
+            "open_seconds": self._open_seconds,
             "seconds": self._seconds,
             "interval_seconds": self._interval_seconds,
             "generator_cpu_seconds": self._cpu_seconds,
@@ -139,18 +187,19 @@ class Engine:
 
     def close(self) -> None:
         """Close the connections and end the threads."""
-        for worker in self._workers:
+        for worker in (*self._workers, *self._company):
             worker.close()
         self._pool.shutdown()
 
     def _each(self, phase: Callable[..., None], *times: int) -> None:
         """Run a phase in all threads; an interrupt of the caller ends it early."""
-        futures = [self._pool.submit(phase, worker, *times) for worker in self._workers]
+        workers = (*self._workers, *self._company)
+        futures = [self._pool.submit(phase, worker, *times) for worker in workers]
         try:
             for future in futures:
                 future.result()
         except BaseException:
-            for worker in self._workers:
+            for worker in workers:
                 worker.cancel()
             wait(futures)
             raise

@@ -70,6 +70,8 @@ class Reference:
     """A `Driver` of this room over `selectors`, in the calling thread and no other."""
 
     def __init__(self, load: AimedLoad) -> None:
+        if load.company:
+            raise ValueError("the oracle drives one load at a time, and no company")
         self._load = load
         self._exchange = Exchange.of(load)
         self._selector = selectors.DefaultSelector()
@@ -89,7 +91,7 @@ class Reference:
         self._counting = False  # from the window's begin to the end of the drain
         self._begin = self._end = self._send_until = 0.0
         self._interval_seconds = 1.0
-        self._cpu_seconds = 0.0
+        self._cpu_seconds = self._open_seconds = 0.0
         self._answered: list[tuple[float, float]] = []  # arrival, latency; due in the window
         self._services: list[float] = []
         self._send_lags: list[float] = []
@@ -100,12 +102,14 @@ class Reference:
 
     def open(self) -> None:
         """Try to open every connection once, a limited number at a time."""
+        begin = time.monotonic()
         untried = deque(self._connections)
         while untried or any(map(_opening, self._connections)):
             connecting = sum(map(_opening, self._connections))
             for _ in range(min(len(untried), self._load.connect_at_once - connecting)):
                 self._connect(untried.popleft())
             self._turn(time.monotonic() + RETRY_SECONDS)
+        self._open_seconds = time.monotonic() - begin
 
     def warm_up(self, seconds: float) -> None:
         """Load the server for `seconds`, outside every figure but the errors."""
@@ -177,6 +181,8 @@ class Reference:
                 for index in steps
             ],
             "generator_cpu_seconds": self._cpu_seconds,
+            "open_seconds": self._open_seconds,
+            "company_requests": 0,
         }
 
     def close(self) -> None:

@@ -29,6 +29,7 @@ from reports.metrics import (
     CPU,
     GENERATOR,
     METRICS,
+    P99,
     PSS_PER_CONNECTION,
     SERVER_CORES,
     THROUGHPUT,
@@ -211,6 +212,7 @@ class Workload:
     def headline(self) -> Metric:
         """What the workload is there to compare: throughput, unless the load itself fixes that."""
         for holds, metric in (
+            (self.load.company, P99),
             (self.load.rate, CPU),
             (self.load.idle_connections, PSS_PER_CONNECTION),
             (self.asked.backlog, CONNECT_MAX),

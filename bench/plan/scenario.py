@@ -1,0 +1,93 @@
+"""A workload: a load, where it runs, what it is there to show, and its level in words."""
+
+from __future__ import annotations
+
+__all__ = ["ECHO", "Scenario"]
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reports.load import FILE_KINDS, Load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A load, where it runs, and what it is there to show."""
+
+    name: str
+    shows: str
+    load: Load
+    placement: str = "split"  # one of bench.measure.placement.PLACEMENTS
+    workers: int = 0  # of a pool; 0: as many as the model's row says
+    share: float = 0.0  # open loop: the rate as a share of a capacity, measured when a run begins
+    share_of: str = ""  # whose: a row of bench.plan.rates.CAPACITIES
+    backlog: int = 0  # of the server; 0: its own
+    switch_seconds: float = 0.0  # how long a thread keeps the GIL from others; 0: the usual 5 ms
+    models: tuple[str, ...] = ()  # the only ones that it is there for; empty: all
+    spins: bool = True  # an open loop's generator, where it has CPUs to itself
+
+    def loaded(self, **changes: Any) -> Scenario:
+        """Return the scenario with some fields of its load changed."""
+        return replace(self, load=replace(self.load, **changes))
+
+    @property
+    def level(self) -> str:
+        """The load in words; what goes without saying (split, the usual pool) is left out."""
+        load = self.load
+        words = [_count(load.connections, "connection")]
+        if load.session:
+            words.append(f"{_count(load.session, 'request')} each")
+        words.append(REQUEST_WORDS.get(load.kind, _size)(load))
+        if self.share:
+            words.append(f"{self.share:.0%} of {self.share_of} capacity")
+        elif load.rate:
+            words.append(f"{load.rate:,.0f}/s")
+        if load.idle_connections:
+            words.append(f"{load.idle_connections:,} idle")
+        if load.company:
+            words.append(f"company of {load.company:,}")
+        if self.backlog:
+            words.append(f"backlog {self.backlog:,}")
+        if self.switch_seconds:
+            words.append(f"switch interval {self.switch_seconds * 1e3:g} ms")
+        if self.placement != "split":
+            words.append(self.placement)
+        if self.workers:
+            words.append(_count(self.workers, "worker"))
+        return ", ".join(words)
+
+    @property
+    def saturates(self) -> bool:
+        """Whether the generator may be what limits it: nothing else says how fast to go."""
+        load = self.load
+        return load.kind == "ECHO" and not (
+            self.share or load.rate or load.idle_connections or self.backlog
+        )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"
+
+
+def _size(load: Load) -> str:
+    size = load.size_bytes
+    units = ((2**20, "MiB"), (2**10, "KiB"))
+    whole = (f"{size // scale} {unit}" for scale, unit in units if size and size % scale == 0)
+    return next(whole, f"{size} B")
+
+
+REQUEST_WORDS: Mapping[str, Callable[[Load], str]] = {
+    "COMPUTE": lambda load: f"{load.argument:,} rounds",
+    "WAIT": lambda load: f"{load.argument / 1000:g} ms",
+    **{kind: lambda load: f"files of {_size(load)}" for kind in FILE_KINDS},
+}
+"""How a level names requests that are not told by their size."""
+
+
+ECHO = Scenario(
+    name="echo",
+    shows="what a request costs",
+    load=Load(connections=64, kind="ECHO", size_bytes=1024),
+)
+"""The workload that most others are variations of."""
