@@ -6,7 +6,17 @@ name it, stand in its row.
 
 from __future__ import annotations
 
-__all__ = ["Ladder", "Panel", "knee_of", "ladders_of"]
+__all__ = [
+    "CONNECTIONS",
+    "IDLE",
+    "RATES",
+    "Axis",
+    "Ladder",
+    "Panel",
+    "along",
+    "knee_of",
+    "ladders_of",
+]
 
 import dataclasses
 import re
@@ -55,7 +65,7 @@ class Axis(NamedTuple):
     alone: bool = True  # whether the chart takes the place of those of the single workloads
 
 
-AXES = (
+CONNECTIONS, IDLE, BACKLOG, RATES = AXES = (
     Axis(
         "connections",
         "number of connections",
@@ -134,18 +144,22 @@ class Ladder(NamedTuple):
 
 def ladders_of(workloads: Sequence[Workload]) -> list[Ladder]:
     """Return what can be drawn against an axis: enough levels of it, all else the same."""
+    return [ladder for axis in AXES for ladder in along(axis, workloads)]
+
+
+def along(axis: Axis, workloads: Sequence[Workload]) -> list[Ladder]:
+    """Return the workloads that differ in the field of one axis only."""
     found = []
-    for axis in AXES:
-        families: dict[tuple[str, str, tuple[object, ...]], list[Workload]] = {}
-        for workload in workloads:
-            same = _all_else(workload.asked, axis)
-            parts = workload.level.split(", ")
-            rest = ", ".join(part for part in parts if not re.search(axis.named_by, part))
-            families.setdefault((workload.scenario, rest, same), []).append(workload)
-        for (scenario, rest, _), rungs in families.items():
-            if len({_at(rung.asked, axis) for rung in rungs}) >= axis.rungs:
-                rungs.sort(key=lambda rung: _at(rung.asked, axis))  # used at once
-                found.append(Ladder(scenario, rest, axis, tuple(rungs)))
+    families: dict[tuple[str, str, tuple[object, ...]], list[Workload]] = {}
+    for workload in workloads:
+        same = _all_else(workload.asked, axis)
+        parts = workload.level.split(", ")
+        rest = ", ".join(part for part in parts if not re.search(axis.named_by, part))
+        families.setdefault((workload.scenario, rest, same), []).append(workload)
+    for (scenario, rest, _), rungs in families.items():
+        if len({_at(rung.asked, axis) for rung in rungs}) >= axis.rungs:
+            rungs.sort(key=lambda rung: _at(rung.asked, axis))  # used at once
+            found.append(Ladder(scenario, rest, axis, tuple(rungs)))
     return found
 
 
@@ -154,8 +168,12 @@ def _at(asked: Sample, axis: Axis) -> float:
 
 
 def _all_else(asked: Sample, axis: Axis) -> tuple[object, ...]:
-    """Return what rungs must have in common: the whole load but for the axis and the seed."""
-    aside = {axis.field, "seed"}
+    """Return what rungs must have in common: the whole load but for the axis and the seed.
+
+    How many processes hold the idle connections, and how many each opens at a time, is the engine's
+    affair: the more there are the more hold them.
+    """
+    aside = {axis.field, "seed", "engine_processes", "connect_at_once"}
     return tuple(value for name, value in _what_was_asked(asked).items() if name not in aside)
 
 

@@ -23,13 +23,23 @@ from matplotlib.figure import Figure
 
 from reports.cells.report import Report
 from reports.cells.workload import Workload
+from reports.charts.company import company
+from reports.charts.connection_cost import connection_cost as draw_connection_cost
 from reports.charts.fairness import fairness
 from reports.charts.overview import overview
+from reports.charts.payload import payload
 from reports.charts.percentiles import percentile_curves
+from reports.charts.plane import plane
 from reports.charts.scaling import scaling
+from reports.charts.small_multiples import small_multiples
 from reports.charts.style import RC, render
 from reports.charts.timeline import timeline
 from reports.record import Run
+from reports.studies import company as company_study
+from reports.studies import connection_cost, memory
+from reports.studies import plane as plane_study
+from reports.studies import scaling as scaling_study
+from reports.studies.registry import STUDIES
 
 MOST_LETTERS = 120  # of the name of a file
 
@@ -42,6 +52,7 @@ class Chart(NamedTuple):
     level: str  # empty: it spans several
     says: str  # what it shows, in words, for who cannot see it
     images: Mapping[str, bytes]  # by suffix: png, svg
+    study: str = ""  # whose section it belongs to; empty: no study's
 
 
 WORKLOAD_CHARTS: Mapping[str, tuple[Callable[[Run, Workload], Figure | None], str]] = {
@@ -51,6 +62,15 @@ WORKLOAD_CHARTS: Mapping[str, tuple[Callable[[Run, Workload], Figure | None], st
     "fairness": (fairness, "requests per connection"),
 }
 """What is drawn of each workload, in this order: by name, the function and what it shows."""
+
+STUDY_CHARTS: Mapping[str, tuple[Callable[[Report], Figure | None], str]] = {
+    connection_cost.NAME: (draw_connection_cost, "CPU of a connection beyond serial's"),
+    scaling_study.NAME: (small_multiples, "figures against connections, a family in each row"),
+    plane_study.NAME: (plane, "p99 of the response time against the rate achieved"),
+    company_study.NAME: (company, "p99 of small requests against the company they are in"),
+    memory.NAME: (payload, "memory by payload and connections"),
+}
+"""What is drawn of a study, beside the charts of its ladder: the function, and what it shows."""
 
 FEW_WORKLOADS = 2  # are drawn sooner than other processes start
 MOST_PROCESSES = 4  # each takes some 150 MiB
@@ -72,7 +92,12 @@ def charts_of(report: Report) -> Iterator[Chart]:
         file = slug(ladder.scenario, ladder.load, f"by-{ladder.axis.field}")
         says = f"{ladder.scenario}, {ladder.load}: figures against the {ladder.axis.title}"
         if images := _images(file, partial(scaling, report.run, ladder)):
-            yield Chart(file, ladder.scenario, "", says, images)
+            study = ladder.scenario if ladder.scenario in STUDIES else ""
+            yield Chart(file, ladder.scenario, "", says, images, study)
+    for name, (draw, says) in STUDY_CHARTS.items():
+        file = slug("study", name)
+        if images := _images(file, partial(draw, report)):
+            yield Chart(file, name, "", f"{name}: {says}", images, name)
 
 
 def _drawn_beside(run: Run, workloads: Sequence[Workload], processes: int) -> Iterator[Chart]:

@@ -17,6 +17,7 @@ from reports.charts.gallery import Chart, slug
 from reports.charts.style import looks_of
 from reports.metrics import CPU, METRICS, P50, P99, PSS_LOADED, RATE, Metric, headlines
 from reports.stats import coverage
+from reports.studies.registry import sections_of
 from reports.units import duration, number
 from reports.untrusted import checked, read_json, take
 
@@ -98,6 +99,7 @@ def page(
         ],
         first_of=_first_of(workloads),
         ranks=report.ranks_by_headline,
+        sections=sections_of(report),
         knees=_knees(report.ladders),
         knee_metrics=(RATE, P50, P99, CPU),
         facts=machine_facts(run.machine),

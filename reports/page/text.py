@@ -25,6 +25,7 @@ from reports.metrics import (
     RATE,
     THROUGHPUT,
 )
+from reports.studies.registry import sections_of
 from reports.units import MISSING
 
 HEADINGS: Mapping[str, str] = {
@@ -71,6 +72,9 @@ class Summary:
             )
             if width < ROOM_FOR_NOTES:
                 yield from _notes(workload)
+        for section in sections_of(self.report):
+            yield Text.assemble((f"{section.title}: ", "bold"), section.finding)
+            yield Text()
         yield Text(
             "Medians over trials; latencies of all trials together; CPU us per request. Models that"
             " the trials do not tell apart share ranks. Bold: the best of those that served every"

@@ -1,0 +1,1 @@
+"""What each study found: a section of the report, with its one sentence."""

@@ -1,0 +1,30 @@
+"""The studies, in the order in which a report has them. A new one is a module and a row here."""
+
+from __future__ import annotations
+
+__all__ = ["STUDIES", "sections_of"]
+
+from collections.abc import Callable, Mapping
+
+from reports.cells.report import Report
+from reports.studies import (
+    company,
+    connection_cost,
+    idle,
+    memory,
+    placement,
+    plane,
+    scaling,
+)
+from reports.studies.section import Section
+
+STUDIES: Mapping[str, Callable[[Report], Section | None]] = {
+    module.NAME: module.section
+    for module in (placement, connection_cost, scaling, plane, company, idle, memory)
+}
+"""By name, as its profile has it: what gives its section of a report."""
+
+
+def sections_of(report: Report) -> list[Section]:
+    """Return a section for each study that the run says something to."""
+    return [found for section in STUDIES.values() if (found := section(report))]
