@@ -109,13 +109,9 @@ ROOMS: Graph = {
     "clients.__main__": {"clients", "clients.engine", "clients.transfer"},
     "reports": set(),
     "reports.cells": {"reports"},
-<<<<<<< HEAD
-    "reports.charts": {"reports", "reports.cells"},
-    "reports.experiments": {"reports", "reports.charts"},
-=======
     "reports.studies": {"reports", "reports.cells"},
     "reports.charts": {"reports", "reports.cells", "reports.studies"},
->>>>>>> 51e2667 (Studies: what many models show together, each a section with its chart and one sentence)
+    "reports.experiments": {"reports", "reports.charts"},
     "reports.gate": {"reports"},
     "reports.gate.render": {"reports", "reports.gate"},
     "reports.page": {"reports", "reports.cells", "reports.studies", "reports.charts"},

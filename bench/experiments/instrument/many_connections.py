@@ -1,6 +1,6 @@
 """How long it takes to open 100,000 connections, and how many can be had at all.
 
-    python -m bench.experiments.many_connections [CONNECTIONS]
+    python -m bench.experiments.instrument.many_connections [CONNECTIONS]
 
 The null server on one half of the CPUs, the engine on the other, each of several processes: a
 process has a limit on descriptors, and an address one on ports. Every connection makes a request
