@@ -26,7 +26,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from bench.experiments.lab import EFFORTS
-from bench.experiments.registry import ASKED, Experiment
+from bench.experiments.row import ASKED, Experiment
 from bench.experiments.rules import Verdict, verdict_of
 from bench.measure import meter
 from bench.measure.launch import ROOT

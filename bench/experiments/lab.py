@@ -11,7 +11,7 @@ __all__ = ["EFFORTS", "Cost", "Effort", "Lab", "cost", "elapsed"]
 import os
 import time
 from collections.abc import Callable, Sequence
-from statistics import median
+from statistics import median, quantiles
 from typing import Any, NamedTuple, TypeVar
 
 from bench.experiments.timing import pedantic
@@ -81,6 +81,12 @@ class Lab:
                 len(found),
             )
         )
+
+    def spread(self, case: str, figure: str, unit: str, values: Sequence[float]) -> Row:
+        """Keep the median of many values of one process, with their interquartile range."""
+        quarters = quantiles(values, n=4) if len(values) > 1 else [values[0]] * 3
+        low, middle, high = map(float, quarters)
+        return self._keep(Row(case, figure, unit, middle, low, high, len(values)))
 
     def time(
         self,

@@ -11,7 +11,8 @@ import typer
 from bench.errors import UserError
 from bench.experiments.conduct import Asked, conduct
 from bench.experiments.lab import EFFORTS
-from bench.experiments.registry import ASKED, EXPERIMENTS, Experiment, find
+from bench.experiments.registry import EXPERIMENTS, find
+from bench.experiments.row import ASKED, Experiment
 from bench.experiments.store import FindingsFolder, benchmark_json
 from bench.run.conduct import interruptible
 from bench.verbs.common import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench.experiments.conduct import Asked, run_one
-from bench.experiments.registry import EXPERIMENTS, Experiment
+from bench.experiments.registry import EXPERIMENTS
+from bench.experiments.row import Experiment
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda each: str(each.name))

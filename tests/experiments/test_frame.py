@@ -88,14 +88,15 @@ def test_a_count_holds_only_if_every_round_had_it() -> None:
 
 def test_of_several_parts_the_worst_decides_and_is_said_first() -> None:
     parts = [Verdict("holds", "one"), Verdict("untold", "two"), Verdict("refuted", "three")]
-    assert all_of(parts) == Verdict("refuted", "Three. One. Two")
+    assert all_of(parts) == Verdict("refuted", "Three. Two. One")
     assert all_of(parts[:2]) == Verdict("untold", "Two. One")
     assert all_of(parts[:1]).verdict == "holds"
+    assert all_of(parts[:1] * 5) == Verdict("holds", "One. One. One. 2 more parts hold")
 
 
 def test_the_sentence_has_the_figure_and_what_it_would_have_to_be() -> None:
     assert at_most(row(1, 3), 5, "it takes {}").because == (
-        "it takes 2.00 (1.00 to 3.00); the claim needs at most 5"
+        "it takes 2.00 s (1.00 s to 3.00 s); the claim needs at most 5.00 s"
     )
 
 

@@ -70,7 +70,7 @@ def judge(found: Found) -> Verdict:
     """No transfer moves the peak by the bound or more."""
     rows = [row for name in TRANSFERS for row in found.cases(name)]
     worst = max(rows, key=lambda row: row.value)
-    return at_most(worst, BOUND_MIB, f"the most, {worst.case}'s {worst.figure}, is {{}} MiB")
+    return at_most(worst, BOUND_MIB, f"the most, {worst.case}'s {worst.figure}, is {{}}")
 
 
 def measured(model: catalog.Model, size: int) -> tuple[float, list[float], int]:

@@ -9,17 +9,10 @@ from collections.abc import Callable
 from bench.experiments.figures import Found
 from bench.experiments.lab import Lab
 from bench.experiments.rules import Verdict, all_of, at_least, exactly
+from bench.experiments.sockets.ends import pair
 
 MESSAGES = [b"%020d" % number for number in range(100)]
 LENGTH = struct.Struct("!I")
-
-
-def pair() -> tuple[socket.socket, socket.socket]:
-    """Return two connected TCP sockets."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        one = socket.create_connection(listener.getsockname())
-        other, _ = listener.accept()
-    return one, other
 
 
 def plain(sender: socket.socket, receiver: socket.socket) -> list[bytes]:
@@ -71,7 +64,7 @@ def judge(found: Found) -> Verdict:
             at_least(
                 found.of("as they are", "largest"),
                 21,
-                "the largest receive had {} B of messages of 20 B",
+                "the largest receive had {} of messages of 20 B",
             ),
             exactly(
                 found.of("behind their length", "as they were sent"),
