@@ -124,11 +124,11 @@ ROOMS: Graph = {
     "bench.gate": {"bench", "bench.plan", "bench.measure", "bench.run"},
     "bench.capacity": {"bench", "bench.plan", "bench.measure", "bench.run"},
     "bench.check": {"bench", "bench.plan", "bench.measure", "bench.run"},
-    "bench.experiments": {"bench", "bench.plan", "bench.measure"},
+    "bench.experiments": {"bench", "bench.plan", "bench.measure", "bench.interpreters"},
     "bench.experiments.sockets": {"bench.experiments"},
     "bench.experiments.processes": {"bench.experiments"},
     "bench.experiments.sharing": {"bench.experiments"},
-    "bench.experiments.threads": {"bench.experiments"},
+    "bench.experiments.threads": {"bench.experiments", "bench.interpreters"},
     "bench.experiments.switching": {"bench.experiments"},
     "bench.experiments.instrument": {"bench", "bench.plan", "bench.measure", "bench.experiments"},
     "bench.verbs": {

@@ -15,7 +15,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import sysconfig
 import tempfile
 import time
@@ -28,6 +27,7 @@ from typing import Any, NamedTuple
 from bench.experiments.lab import EFFORTS
 from bench.experiments.row import ASKED, Experiment
 from bench.experiments.rules import Verdict, verdict_of
+from bench.interpreters.named import OWN, Interpreter
 from bench.measure import meter
 from bench.measure.launch import ROOT
 from bench.measure.machine import fingerprint
@@ -46,7 +46,7 @@ class Asked(NamedTuple):
     """How experiments are to be run."""
 
     effort: str
-    python: str = ""  # the interpreter of the measured part; empty: this one
+    python: Interpreter = OWN  # of the measured part
 
 
 @dataclass(slots=True)
@@ -148,12 +148,12 @@ def _child(
             return "\n  ".join(lines[-LAST_LINES:])
 
         process = subprocess.Popen(
-            [asked.python or sys.executable, *bare, *CHILD, experiment.name, asked.effort],
+            [asked.python.path, *bare, *CHILD, experiment.name, asked.effort],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, **dict(asked.python.environment), "PYTHONPATH": path},
             start_new_session=True,
             bufsize=0,
         )

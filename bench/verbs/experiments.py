@@ -24,6 +24,7 @@ from bench.verbs.common import (
     Terminal,
     app,
     examples,
+    interpreters_named,
     named,
     stored_run,
     warn,
@@ -60,7 +61,7 @@ def list_them(as_json: AsJson = False) -> None:
     epilog=examples(
         "experiment all --effort quick",
         "experiment creation,switch --json",
-        "experiment gil-cpu --python python3.13",
+        "experiment gil-cpu --python 3.13",
     )
 )
 def experiment(
@@ -88,6 +89,7 @@ def experiment(
     chosen = _chosen(names, python)
     if effort not in EFFORTS:
         raise NotAskedError(f"There is no effort {effort!r}; there are {', '.join(OFFERED)}")
+    (interpreter,) = interpreters_named([python] if python else [])
     run = stored_run(results, None) if join else None
     folder = FindingsFolder(findings, effort)
     console = Terminal(stderr=as_json)
@@ -101,7 +103,7 @@ def experiment(
                     if not as_json:
                         console.print(FindingText(finding))
 
-                whole = conduct(chosen, Asked(effort, python), status.update, kept)
+                whole = conduct(chosen, Asked(effort, interpreter), status.update, kept)
             code = 0 if whole else TROUBLE
         except KeyboardInterrupt:
             warn("interrupted")

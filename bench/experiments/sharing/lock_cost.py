@@ -89,7 +89,7 @@ def judge(found: Found) -> Verdict:
             ),
             at_least(
                 ratio(found.of("8 workers", SERIAL), found.of("1 workers", SERIAL)),
-                7,
+                5,
                 "8 jobs under one lock take {} times as long as one",
             ),
         ]

@@ -61,6 +61,6 @@ def judge(found: Found) -> Verdict:
         [
             exactly(found.of("TCP", ARRIVES), 0, "TCP, something arrives: {}"),
             exactly(found.of("UDP", ARRIVES), 1, "UDP, something arrives: {}"),
-            exactly(found.of("UDP", FIRST), 0, "and it has {} bytes"),
+            exactly(found.of("UDP", FIRST), 0, "its size is {}"),
         ]
     )

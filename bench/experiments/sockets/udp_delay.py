@@ -82,8 +82,8 @@ def judge(found: Found) -> Verdict:
             at_least(
                 found.of(SERIAL, LAST),
                 CLIENTS - 1,
-                "one after another the last of 8 waits {} times what it takes",
+                "one after another the last of 8 waits {} what one takes",
             ),
-            at_most(found.of(THREADS, LAST), 3, "with a thread each {}"),
+            at_most(found.of(THREADS, LAST), 3, "with a thread each it waits {}"),
         ]
     )

@@ -156,7 +156,7 @@ def judge(found: Found) -> Verdict:
             at_most(
                 ratio(found.of(ASYNC_NOT, CPU), found.of(SYNC_NOT, CPU)),
                 0.5,
-                "and {} of the CPU of looking again and again",
+                "it uses {} of the CPU of looking again and again",
             ),
         ]
     )

@@ -45,4 +45,4 @@ def measure(lab: Lab) -> None:
 def judge(found: Found) -> Verdict:
     """Threads are surely faster where there is nothing but waiting; the course has 3.9 times."""
     (row,) = found.cases(GAIN)
-    return at_least(row, 1.2, "processes take {} times as long as threads (the course: 3.9)")
+    return at_least(row, 1.2, "processes take {} the time of threads (the course: 3.9)")
