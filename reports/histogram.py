@@ -25,9 +25,11 @@ import base64
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from hdrh.codec import HdrHistogramEncoder
 from hdrh.histogram import HdrHistogram
 
 LOWEST_NS = 1
@@ -59,7 +61,7 @@ def _zeros() -> npt.NDArray[np.int64]:
     return zeros
 
 
-_NO_SLOTS = np.zeros(0, np.intp)
+_NONE = np.zeros(0, np.intp), np.zeros(0, np.int64)
 
 
 @lru_cache(maxsize=1)
@@ -93,7 +95,8 @@ def is_supported(percentile: float, count: int) -> bool:
 class Histogram:
     """Counts of durations in nanoseconds; immutable by convention, merged by `merge`.
 
-    Of the 27,648 slots a trial uses some hundred, so figures are computed from those only.
+    Of the 27,648 slots a trial uses some hundred, so those are what is kept of a stored one, and
+    what figures are computed from.
     """
 
     __slots__ = ("_counts", "_text", "_used")
@@ -106,16 +109,24 @@ class Histogram:
     @property
     def counts(self) -> npt.NDArray[np.int64]:
         """The count of each slot, shape (SLOTS,); ValueError when stored text is no histogram."""
-        if self._counts is None:
-            self._counts = Histogram.decode(self._text).counts if self._text else _zeros()
-        return self._counts
+        if self._counts is not None:
+            return self._counts
+        slots, used = self.used
+        if not slots.size:
+            return _zeros()
+        counts = np.zeros(SLOTS, np.int64)
+        counts[slots] = used
+        return counts
 
     @property
     def used(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
         """The slots that hold anything, ascending, and the count of each."""
         if self._used is None:
-            slots = np.flatnonzero(self.counts) if self.counts is not _zeros() else _NO_SLOTS
-            self._used = slots, self.counts[slots]
+            if self._counts is not None:
+                slots = _slots_of(self._counts)
+                self._used = slots, self._counts[slots]
+            else:
+                self._used = Histogram.decode(self._text).used if self._text else _NONE
         return self._used
 
     @classmethod
@@ -126,17 +137,17 @@ class Histogram:
         return histogram
 
     def __reduce__(self) -> tuple[Callable[..., Histogram], tuple[object, ...]]:
-        """Go to another process as text, or as the slots that are used: few of the 27,648."""
-        if self._counts is None or self._text:
+        """Go to another process as text where it is not decoded yet, or else as slots in use."""
+        if self._used is None and self._text:
             return Histogram.encoded, (self._text,)
         return Histogram.of_slots, self.used
 
     @classmethod
     def of_slots(cls, slots: npt.NDArray[np.intp], used: npt.NDArray[np.int64]) -> Histogram:
-        """Build a histogram of the counts of some slots; those of all others are 0."""
-        counts = np.zeros(SLOTS, np.int64)
-        counts[slots] = used
-        return cls(counts)
+        """Build a histogram of the counts of some slots, ascending; those of all others are 0."""
+        histogram = cls()
+        histogram._used = slots, used
+        return histogram
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[Sequence[int]]) -> Histogram:
@@ -154,12 +165,14 @@ class Histogram:
     @classmethod
     def merge(cls, histograms: Iterable[Histogram]) -> Histogram:
         """Add histograms up. This, never an average of percentiles, is how trials combine."""
-        counts = _zeros()
-        for slots, used in (histogram.used for histogram in histograms):
-            if slots.size:
-                counts = counts if counts.flags.writeable else np.zeros(SLOTS, np.int64)
-                counts[slots] += used
-        return cls(counts)
+        parts = [used for histogram in histograms if (used := histogram.used)[0].size]
+        if len(parts) < 2:
+            return cls.of_slots(*(parts[0] if parts else _NONE))
+        counts = np.zeros(SLOTS, np.int64)
+        for slots, used in parts:
+            counts[slots] += used
+        slots = _slots_of(counts)
+        return cls.of_slots(slots, counts[slots])
 
     @property
     def count(self) -> int:
@@ -219,15 +232,34 @@ class Histogram:
         """Read what `encode` wrote; ValueError when it is no HdrHistogram of this range."""
         try:
             _check_size(text)
-            histogram = HdrHistogram.decode(text)
+            # Its counts alone: the library's histogram around them takes as long again.
+            stored = HdrHistogramEncoder.decode(text)
+            _check_range(stored.payload)
+            stored.init_counts(SLOTS)
         except Exception as error:  # the library raises a dozen unrelated types
             raise ValueError(f"not an encoded HdrHistogram: {error}") from error
-        if histogram.counts_len != SLOTS:
-            raise ValueError(f"an HdrHistogram of {histogram.counts_len} slots, not {SLOTS}")
-        counts = np.frombuffer(bytes(histogram.counts), np.int64).copy()
-        if counts.min() < 0 or float(counts.sum(dtype=float)) > MOST_COUNT:
+        counts = np.frombuffer(stored.counts, np.int64)
+        slots = _slots_of(counts)
+        used = counts[slots]
+        if slots.size and (used.min() < 0 or float(used.sum(dtype=float)) > MOST_COUNT):
             raise ValueError(f"an HdrHistogram of less than 0 or more than {MOST_COUNT:,} values")
-        return cls(counts)
+        return cls.of_slots(slots, used)
+
+
+def _slots_of(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    # numpy looks for what is true five times as fast as for what is not 0.
+    return np.flatnonzero(counts.astype(bool))
+
+
+def _check_range(header: Any) -> None:
+    """Refuse slots that are not ours: other digits, or values that reach as far as another."""
+    low, high = header.lowest_trackable_value, header.highest_trackable_value
+    if (low, header.significant_figures) != (LOWEST_NS, SIGNIFICANT_DIGITS) or not (
+        HALF_BUCKET <= high >> (BUCKETS - 1) < 2 * HALF_BUCKET
+    ):
+        raise ValueError(
+            f"its slots are for {low:,} to {high:,} with {header.significant_figures} digits"
+        )
 
 
 def _check_size(text: str) -> None:

@@ -105,11 +105,24 @@ def median_intervals(rows: Sequence[Sequence[float]]) -> list[Interval]:
     for place, plain in enumerate(found):
         if _is_resampled(plain):
             wanted[plain.trials].append(place)
-    for trials, places in wanted.items():
+    for places in wanted.values():
         lows, highs = bounds(medians(np.stack([ordered[place] for place in places])))
         for place, low, high in zip(places, lows.tolist(), highs.tolist(), strict=True):
-            found[place] = Interval(found[place].value, low, high, CONFIDENCE, trials)
+            found[place] = _narrowed(found[place], low, high)
     return found
+
+
+def _narrowed(plain: Interval, low: float, high: float) -> Interval:
+    """Return an interval that is the range of the trials with the bounds of a bootstrap.
+
+    A quantile between two equal figures may round to the next float beside both, and so beside all
+    trials, or beside the figure itself.
+    """
+    return plain._replace(
+        low=min(max(low, plain.low), plain.value),
+        high=max(min(high, plain.high), plain.value),
+        coverage=CONFIDENCE,
+    )
 
 
 def _is_resampled(plain: Interval) -> bool:
@@ -134,14 +147,18 @@ def percentile_interval(
     low, high = int(by_trial.min()), int(by_trial.max())
     # Counts stay far below 2**53, up to which floats are exact, and their products are fast.
     totals, below = table.sum(axis=1) + 0.0, table[:, :low].sum(axis=1) + 0.0
-    up_to = below[:, None] + np.cumsum(table[:, low : high + 1], axis=1)
+    up_to = (below[:, None] + np.cumsum(table[:, low : high + 1], axis=1)).T
 
     def of(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the percentile of trials merged as often as each row says."""
         wanted = np.maximum(1, np.floor(percentile * (weights @ totals) / 100 + 0.5))
-        found: npt.NDArray[np.float64] = values[
-            low + np.argmax(weights @ up_to >= wanted[:, None], axis=-1)
-        ]
+        # By bisection, all rows at a time: the first slot up to which there are as many as wanted.
+        first, last = np.zeros(len(weights), np.intp), np.full(len(weights), high - low)
+        for _ in range(int(high - low).bit_length()):
+            middle = (first + last) // 2
+            reached = np.einsum("rt,rt->r", weights, up_to[middle]) >= wanted
+            first, last = np.where(reached, first, middle + 1), np.where(reached, middle, last)
+        found: npt.NDArray[np.float64] = values[low + last]
         return found
 
     merged = of(np.ones((1, trials)))
@@ -157,7 +174,7 @@ def percentile_interval(
         of(1 - np.eye(trials))[None],
     )
     lows, highs = bounds(figures)
-    return Interval(plain.value, float(lows[0]), float(highs[0]), CONFIDENCE, trials)
+    return _narrowed(plain, float(lows[0]), float(highs[0]))
 
 
 def _slots_at(percentile: float, table: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
