@@ -165,14 +165,14 @@ class Histogram:
     @classmethod
     def merge(cls, histograms: Iterable[Histogram]) -> Histogram:
         """Add histograms up. This, never an average of percentiles, is how trials combine."""
-        parts = [used for histogram in histograms if (used := histogram.used)[0].size]
+        parts = [part for histogram in histograms if (part := histogram.used)[0].size]
         if len(parts) < 2:
             return cls.of_slots(*(parts[0] if parts else _NONE))
         counts = np.zeros(SLOTS, np.int64)
         for slots, used in parts:
             counts[slots] += used
-        slots = _slots_of(counts)
-        return cls.of_slots(slots, counts[slots])
+        together = _slots_of(counts)
+        return cls.of_slots(together, counts[together])
 
     @property
     def count(self) -> int:

@@ -129,6 +129,14 @@ def test_a_run_with_levels_has_a_chart_against_the_number_of_connections() -> No
     )
 
 
+def test_workloads_whose_words_make_the_same_file_name_have_charts_of_their_own() -> None:
+    base = make_sample()
+    alike = (changed(base, level=level, connections=1) for level in ("1 KiB!", "1 KiB?", "1 KiB-2"))
+    assert [name for name in drawn(*alike) if "overview" in name] == [
+        "echo-1-kib-overview", "echo-1-kib-2-overview", "echo-1-kib-overview-2",
+    ]  # fmt: skip
+
+
 def test_of_failed_trials_only_the_overview_is_drawn() -> None:
     charts = drawn(failed(make_sample(), "it died"))
     assert list(charts) == ["echo-64-connections-1-kib-overview"]

@@ -126,9 +126,10 @@ def run(
 def publish_run(folder: RunFolder, console: Console) -> None:
     """Write the report of a run, and say what is in it and where it is."""
     from reports.cells.report import read_report
-    from reports.page.publish import publish
+    from reports.page.publish import prepare, publish
     from reports.page.text import Summary
 
+    prepare(folder)
     with console.status("reading the run"):
         report = read_report(folder)
     for warning in folder.warnings:

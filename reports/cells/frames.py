@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["summary_frame"]
+__all__ = ["csv_of", "summary_frame"]
 
 import dataclasses
 from collections.abc import Iterable
@@ -43,6 +43,24 @@ def summary_frame(report: Report) -> pd.DataFrame:
     ]
     # A run without any trial has the same columns, and no row.
     return pd.DataFrame(rows, columns=None if rows else _columns())
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell of a spreadsheet begins with when it is computed, also as it comes from a file."""
+
+
+def csv_of(frame: pd.DataFrame) -> str:
+    """Return a frame as CSV in which no text is a formula: a run may be anybody's.
+
+    Such text has an apostrophe before it, as a spreadsheet itself writes what it is to show as it
+    is (OWASP, "CSV Injection"). Numbers stay as they are.
+    """
+    words = frame.select_dtypes(include=["object", "string"]).columns
+    return frame.assign(**{name: frame[name].map(_inert) for name in words}).to_csv(index=False)
+
+
+def _inert(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _columns() -> list[str]:

@@ -23,6 +23,7 @@ from reports.charts.style import (
     Look,
     facts,
     looks_of,
+    name_rows,
     new_frame,
     thousands,
 )
@@ -31,7 +32,8 @@ from reports.record import Run
 
 Floats = npt.NDArray[np.float64]
 
-TOP_INCHES, BOTTOM_INCHES, ROW_INCHES = 0.95, 0.6, 0.34
+TOP_INCHES, BOTTOM_INCHES, ROW_INCHES = 0.95, 0.6, 0.38
+NAMES_POINTS = 14  # from the axes to the names
 STEPS = 300  # ticks closer than this share of the axis are one
 BROADEST = 4.0  # times the mean; a connection beyond stands at the edge, and is counted there
 
@@ -51,15 +53,14 @@ def fairness(run: Run, workload: Workload) -> Figure | None:
         axes=ROW_INCHES * len(rows),
         bottom=BOTTOM_INCHES,
     )
-    left, right = frame.across(1.9, 3.1)
+    left, right = frame.across(2.2, 3.1)
     axes = frame.figure.add_axes((left, frame.bottom, right - left, frame.top - frame.bottom))
     shares = [_shares(trial) for _, trial in rows]
     most = min(BROADEST, max(2.0, *(float(each.max()) for each in shares))) * 1.04
     axes.set_xlim(-0.02 * most, most)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_yticks(range(len(rows)), [cell.subject for cell, _ in rows])
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.grid(visible=False, axis="y")
+    axes.set_yticks([])
+    name_rows(axes, [cell for cell, _ in rows], looks, NAMES_POINTS)
     axes.xaxis.set_major_locator(MultipleLocator(0.5))
     axes.xaxis.set_major_formatter(FuncFormatter(thousands))
     axes.set_xlabel("requests of a connection, as a multiple of the mean over all connections")

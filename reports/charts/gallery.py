@@ -1,13 +1,16 @@
 """Every chart of a run, as PNG and SVG. A new chart is a module and a row here.
 
 Drawing is what a report takes longest for, so the charts of many workloads are drawn by processes
-of their own, a workload at a time: each is sent a Run and a Workload, and returns the images.
+of their own, a workload at a time: each is sent a Run and a Workload, and returns the images. What
+they import takes a second, once for all of them and, where `prepare` is called, while the run is
+still being read.
 """
 
 from __future__ import annotations
 
-__all__ = ["Chart", "charts_of", "slug"]
+__all__ = ["Chart", "charts_of", "prepare", "slug"]
 
+import itertools
 import os
 import re
 import signal
@@ -15,7 +18,8 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, set_forkserver_preload
+from multiprocessing.forkserver import ensure_running
 from typing import NamedTuple
 
 from matplotlib import rc_context
@@ -77,7 +81,24 @@ MOST_PROCESSES = 4  # each takes some 150 MiB
 
 
 def charts_of(report: Report) -> Iterator[Chart]:
-    """Draw one chart after the other; those that the figures do not suffice for are left out."""
+    """Draw one chart after the other; those that the figures do not suffice for are left out.
+
+    Each has a name of its own, also where words differ in nothing that a file's name has.
+    """
+    names: set[str] = set()
+    for chart in _all_of(report):
+        own = next(name for name in _numbered(chart.name) if name not in names)
+        names.add(own)
+        yield chart._replace(name=own)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """Give a name, and then the same name with a number: two and on."""
+    yield name
+    yield from (f"{name}-{number}" for number in itertools.count(2))
+
+
+def _all_of(report: Report) -> Iterator[Chart]:
     within = {
         rung for ladder in report.ladders if ladder.axis.alone for rung in map(id, ladder.workloads)
     }
@@ -100,13 +121,23 @@ def charts_of(report: Report) -> Iterator[Chart]:
             yield Chart(file, name, "", f"{name}: {says}", images, name)
 
 
-def _drawn_beside(run: Run, workloads: Sequence[Workload], processes: int) -> Iterator[Chart]:
-    """Draw in other processes. They are spawned: a fork would copy the terminal's thread's locks.
+def prepare() -> None:
+    """Let the processes that draw import what they need, beside whatever the caller does next."""
+    if len(os.sched_getaffinity(0)) > 1:
+        set_forkserver_preload([__name__])
+        ensure_running()
 
-    Ctrl-C reaches all processes of a terminal, and is for the first of them to answer.
+
+def _drawn_beside(run: Run, workloads: Sequence[Workload], processes: int) -> Iterator[Chart]:
+    """Draw in other processes.
+
+    They are forks of a server that has imported this module and has no thread: a fork of this
+    process would copy the locks of the terminal's thread. Ctrl-C reaches all processes of a
+    terminal, and is for the first of them to answer.
     """
+    prepare()
     pool = ProcessPoolExecutor(
-        processes, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
+        processes, get_context("forkserver"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
     )
     try:
         for charts in pool.map(partial(_all_charts, run), workloads):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 __all__ = ["overview"]
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -22,14 +23,15 @@ from reports.charts.style import (
     FAINT,
     GREY,
     INK,
-    WARNING,
     Looks,
+    bars,
     facts,
     log_durations,
     looks_of,
+    name_rows,
     new_frame,
     pale,
-    shortened,
+    shifted,
     thousands,
 )
 from reports.metrics import CPU, P50, P90, P99, PSS_IDLE, PSS_LOADED, THROUGHPUT, Metric
@@ -39,7 +41,8 @@ ROW_INCHES = 0.46
 TOP_INCHES = 1.3
 BOTTOM_INCHES = 0.55
 LEFT_INCHES = 2.15
-NOTE_LETTERS = 32
+NAMES_POINTS = 13  # from the axes to the names
+MARKERS: Mapping[Metric, str] = {P50: "o", P90: "|", P99: "D"}
 ROOM_FOR_WORDS = 1.32  # how much longer than its longest bar a panel is
 
 
@@ -70,35 +73,14 @@ def overview(run: Run, workload: Workload) -> Figure:
     _latencies(axes[1], cells, looks)
     _bars(axes[2], cells, workload.suited(CPU), looks)
     _memory(axes[3], cells, looks)
-    _names(axes[0], cells, looks)
+    axes[0].set_ylim(len(cells) - 0.45, -0.55)
+    axes[0].set_yticks([])
+    name_rows(axes[0], cells, looks, NAMES_POINTS)
     return frame.figure
-
-
-def _names(axes: Axes, cells: Sequence[Cell], looks: Looks) -> None:
-    axes.set_ylim(len(cells) - 0.45, -0.55)
-    axes.set_yticks(range(len(cells)), [""] * len(cells))
-    for row, cell in enumerate(cells):
-        style = looks.of(cell.model)
-        note = shortened("; ".join(cell.notes), NOTE_LETTERS)
-        axes.annotate(
-            cell.subject, (0, row), (-12, 5 if note else 0), xycoords=("axes fraction", "data"),
-            textcoords="offset points", ha="right", va="center", size=10,
-        )  # fmt: skip
-        axes.plot(
-            -0.025, row, transform=axes.get_yaxis_transform(), marker=style.marker, markersize=6,
-            color=style.colour, clip_on=False, zorder=5,
-        )  # fmt: skip
-        if note:
-            axes.annotate(
-                note, (0, row), (-12, -7), xycoords=("axes fraction", "data"),
-                textcoords="offset points", ha="right", va="center", size=7.5, color=WARNING,
-            )  # fmt: skip
 
 
 def _head(axes: Axes, title: str) -> None:
     axes.set_title(title, loc="left", size=10, weight="bold", pad=24)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(visible=False, axis="y")
     axes.spines["left"].set_color(FAINT)
 
 
@@ -119,18 +101,28 @@ def _strength(cell: Cell) -> float:
 def _bars(axes: Axes, cells: Sequence[Cell], metric: Metric, looks: Looks) -> None:
     """Draw a bar from zero to the median, the trials as dots upon it, the figure behind it."""
     _head(axes, f"{metric.title}, {metric.unit}")
-    for row, cell in enumerate(cells):
-        spread = cell.figures.get(metric.name)
-        if spread is None:
-            continue
-        colour = looks.of(cell.model).colour
-        axes.barh(row, spread.value, 0.62, color=pale(colour, _strength(cell)))
-        axes.annotate(
-            cell.write(metric), (cell.extreme(metric), row), (6, 0),
-            textcoords="offset points", va="center", size=8.5,
-        )  # fmt: skip
+    rows = _rows_with(cells, metric)
+    bars(
+        axes,
+        {row: cell.figures[metric.name].value for row, cell in rows.items()},
+        0.62,
+        [pale(looks.of(cell.model).colour, _strength(cell)) for cell in rows.values()],
+    )
+    _write(axes, {row: (cell.extreme(metric), cell.write(metric)) for row, cell in rows.items()})
     _dots(axes, cells, metric)
-    _zero_based(axes, [c for c in cells if metric.name in c.figures], metric)
+    _zero_based(axes, [*rows.values()], metric)
+
+
+def _rows_with(cells: Sequence[Cell], metric: Metric) -> dict[int, Cell]:
+    """Return the cells that have a figure, by their row."""
+    return {row: cell for row, cell in enumerate(cells) if metric.name in cell.figures}
+
+
+def _write(axes: Axes, words: Mapping[int, tuple[float, str]], colour: str = INK) -> None:
+    """Write words right of a place in each row."""
+    beside = shifted(axes, axes.transData, 6)
+    for row, (at, figure) in words.items():
+        axes.text(at, row, figure, transform=beside, va="center", size=8.5, color=colour)
 
 
 def _dots(
@@ -158,60 +150,88 @@ def _dots(
 def _latencies(axes: Axes, cells: Sequence[Cell], looks: Looks) -> None:
     """Draw p50, p90 and p99 of a model on one line; an arrow where a figure is only a bound."""
     _head(axes, "Latency, log axis")
-    markers = {P50.name: "o", P90.name: "|", P99.name: "D"}
+    found = {
+        row: [metric for metric in MARKERS if metric.name in cell.figures]
+        for row, cell in enumerate(cells)
+    }
     seen = []
-    for row, cell in enumerate(cells):
-        spreads = {name: cell.figures[name] for name in markers if name in cell.figures}
-        if not spreads:
-            continue
-        colour = pale(looks.of(cell.model).colour, 1.0 if cell.ranked else 0.6)
-        values = [spread.value for spread in spreads.values()]
-        seen += values
-        axes.plot([min(values), max(values)], [row, row], color=colour, linewidth=2.5)
-        for name, spread in spreads.items():
-            axes.plot(
-                spread.value, row, color=colour, linestyle="none",
-                marker=">" if spread.at_least else markers[name],
-                markersize=9 if markers[name] == "|" else 6.5,
-                markeredgewidth=2 if markers[name] == "|" else 1,
-                markerfacecolor="white" if name == P99.name else colour,
+    for metric, marker in MARKERS.items():
+        for at_least in (False, True):
+            rows = [
+                row
+                for row, metrics in found.items()
+                if metric in metrics and cells[row].figures[metric.name].at_least == at_least
+            ]
+            values = [cells[row].figures[metric.name].value for row in rows]
+            seen += values
+            colours = [_line_colour(cells[row], looks) for row in rows]
+            # Rings look as large as discs with half of the edge beyond them.
+            axes.scatter(
+                values, rows, 60 if marker == "|" else 36, marker=">" if at_least else marker,
+                facecolors="white" if metric is P99 else colours,
+                edgecolors=None if marker == "|" and not at_least else colours,
+                linewidths=2 if marker == "|" else 1.2, zorder=3,
             )  # fmt: skip
-        words = cell.write(P99) if P99.name in spreads else "no p99"
-        axes.annotate(
-            words, (max(values), row), (8, 0), textcoords="offset points", va="center",
-            size=8.5, color=INK if P99.name in spreads else GREY,
-        )  # fmt: skip
+    ends = {
+        row: [cells[row].figures[metric.name].value for metric in metrics]
+        for row, metrics in found.items()
+        if metrics
+    }
+    axes.add_collection(
+        LineCollection(
+            [[(min(values), row), (max(values), row)] for row, values in ends.items()],
+            colors=[_line_colour(cells[row], looks) for row in ends], linewidths=2.5,
+        ),
+        autolim=False,
+    )  # fmt: skip
+    for has, colour in ((True, INK), (False, GREY)):
+        _write(
+            axes,
+            {
+                row: (max(values), f"p99 {cells[row].write(P99)}" if has else "no p99")
+                for row, values in ends.items()
+                if (P99 in found[row]) == has
+            },
+            colour,
+        )
     for metric in (P50, P99):
         _dots(axes, cells, metric, 0.27, size=2.6)
     if seen:
         low, high = min(seen), max(seen)
         # The words behind the last point need their share of a log axis.
-        log_durations(axes.xaxis, low, high * max((high / low) ** 0.3, 1.15), wanted=3.5)
+        log_durations(axes.xaxis, low, high * max((high / low) ** 0.45, 1.3), wanted=3.5)
     handles = [
-        Line2D([], [], color=GREY, marker=marker, linestyle="none", label=name.split("_")[1],
-               markerfacecolor="white" if name == P99.name else GREY, markeredgewidth=1.5)
-        for name, marker in markers.items()
+        Line2D([], [], color=GREY, marker=marker, linestyle="none", label=metric.latency,
+               markerfacecolor="white" if metric is P99 else GREY, markeredgewidth=1.5)
+        for metric, marker in MARKERS.items()
     ]  # fmt: skip
     _key(axes, handles)
+
+
+def _line_colour(cell: Cell, looks: Looks) -> tuple[float, float, float]:
+    return pale(looks.of(cell.model).colour, 1.0 if cell.ranked else 0.6)
 
 
 def _memory(axes: Axes, cells: Sequence[Cell], looks: Looks) -> None:
     """Draw memory under load as a wide pale bar, and at rest as a narrow dark one in it."""
     _head(axes, "Memory (PSS), MiB")
-    for row, cell in enumerate(cells):
-        loaded, idle = (cell.figures.get(metric.name) for metric in (PSS_LOADED, PSS_IDLE))
-        if loaded is None or idle is None:
-            continue
-        colour = looks.of(cell.model).colour
-        axes.barh(row, loaded.value, 0.62, color=pale(colour, 0.4 * _strength(cell)))
-        axes.barh(row, idle.value, 0.26, color=pale(colour, _strength(cell)))
-        reach = max(cell.extreme(PSS_LOADED), cell.extreme(PSS_IDLE))
-        axes.annotate(
-            cell.write(PSS_LOADED), (reach, row), (6, 0),
-            textcoords="offset points", va="center", size=8.5,
-        )  # fmt: skip
+    rows = _rows_with(cells, PSS_LOADED)
+    for metric, height, share in ((PSS_LOADED, 0.62, 0.4), (PSS_IDLE, 0.26, 1.0)):
+        bars(
+            axes,
+            {row: cell.figures[metric.name].value for row, cell in rows.items()},
+            height,
+            [pale(looks.of(cell.model).colour, share * _strength(cell)) for cell in rows.values()],
+        )
+    _write(
+        axes,
+        {
+            row: (max(cell.extreme(PSS_LOADED), cell.extreme(PSS_IDLE)), cell.write(PSS_LOADED))
+            for row, cell in rows.items()
+        },
+    )
     _dots(axes, cells, PSS_LOADED, 0.2, size=2.8)
-    _zero_based(axes, [c for c in cells if PSS_LOADED.name in c.figures], PSS_LOADED)
+    _zero_based(axes, [*rows.values()], PSS_LOADED)
     _key(axes, [Patch(color=GREY, label="idle"), Patch(color=GREY, alpha=0.4, label="under load")])
 
 

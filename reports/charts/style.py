@@ -17,14 +17,20 @@ __all__ = [
     "End",
     "Look",
     "Looks",
+    "Place",
+    "bars",
+    "duration_tick",
+    "duration_ticks",
     "facts",
     "label_ends",
     "log_durations",
     "looks_of",
     "name_row",
+    "name_rows",
     "new_frame",
     "pale",
     "render",
+    "shifted",
     "shortened",
     "thousands",
 ]
@@ -40,14 +46,16 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-from matplotlib.transforms import ScaledTranslation
-from matplotlib.typing import RcKeyType
+from matplotlib.transforms import ScaledTranslation, Transform
+from matplotlib.typing import ColorType, RcKeyType
 
 from reports import units
 from reports.cells.families import families_of
+from reports.cells.workload import Cell
 from reports.charts.literal import make_literal
 from reports.record import Run, Sample
 
@@ -220,34 +228,44 @@ def render(figure: Figure, name: str) -> dict[str, bytes]:
     images = {}
     make_literal(figure)
     FigureCanvasAgg(figure)
-    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+    options: Mapping[str, Mapping[str, Any]] = {
+        # Packed hard, a PNG takes three times as long for a tenth less.
+        "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},
+        "svg": {"metadata": {"Date": None, "Creator": None}},
+    }
+    for kind, how in options.items():
         # Ids in an SVG come from the salt: told apart, charts can share one page.
         with BytesIO() as file, rc_context({"svg.hashsalt": name}):
-            figure.savefig(file, format=kind, metadata=metadata)
+            figure.savefig(file, format=kind, **how)
             images[kind] = file.getvalue()
     return images
 
 
-def log_durations(axis: Axis, low_us: float, high_us: float, wanted: float) -> None:
-    """Give a log axis of microseconds its limits and about `wanted` round ticks with their unit."""
-    low, high = low_us / 1.25, high_us * 1.25
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+def duration_ticks(low_us: float, high_us: float, wanted: float) -> list[float]:
+    """Return about `wanted` round durations between two, in microseconds, for a log axis."""
+    powers = range(math.floor(math.log10(low_us)), math.ceil(math.log10(high_us)) + 1)
     choices = [
         [
             step * 10.0**power
             for power in powers
             for step in steps
-            if power % every == 0 and low <= step * 10.0**power <= high
+            if power % every == 0 and low_us <= step * 10.0**power <= high_us
         ]
         for every, steps in TICK_STEPS
     ]
+    return min(choices, key=lambda ticks: abs(len(ticks) - wanted))
+
+
+def log_durations(axis: Axis, low_us: float, high_us: float, wanted: float) -> None:
+    """Give a log axis of microseconds its limits and about `wanted` round ticks with their unit."""
+    low, high = low_us / 1.25, high_us * 1.25
     axes = axis.axes
     along_x = axis is axes.xaxis
     (axes.set_xscale if along_x else axes.set_yscale)("log")
     (axes.set_xlim if along_x else axes.set_ylim)(low, high)
-    axis.set_major_locator(FixedLocator(min(choices, key=lambda ticks: abs(len(ticks) - wanted))))
+    axis.set_major_locator(FixedLocator(duration_ticks(low, high, wanted)))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: duration_tick(value)))
 
 
 def thousands(value: float, _position: int) -> str:
@@ -255,10 +273,22 @@ def thousands(value: float, _position: int) -> str:
     return f"{value:,.10g}"
 
 
-def _tick(value_us: float) -> str:
+def duration_tick(value_us: float) -> str:
     """Return a tick without the zeros that a measured figure would keep: 2 ms, not 2.00 ms."""
     figure, unit = units.duration(value_us).split(" ")
     return f"{figure.rstrip('0').rstrip('.') if '.' in figure else figure} {unit}"
+
+
+def bars(
+    axes: Axes, lengths: Mapping[int, float], height: float, colours: Sequence[ColorType]
+) -> None:
+    """Draw a bar from zero for each row, all as one: what is drawn costs by its number."""
+    half = height / 2
+    corners = [
+        [(0, row - half), (length, row - half), (length, row + half), (0, row + half)]
+        for row, length in lengths.items()
+    ]
+    axes.add_collection(PolyCollection(corners, facecolors=colours, linewidths=0), autolim=False)
 
 
 def pale(colour: str, share: float) -> tuple[float, float, float]:
@@ -267,22 +297,53 @@ def pale(colour: str, share: float) -> tuple[float, float, float]:
     return red, green, blue
 
 
-ROW_NAMES_POINTS = 58  # from the axes to the names, past the numbers of the axis
+NAME_LETTERS = 36
+"""Of what is said below the name of a row."""
 
 
-def name_row(axes: Axes, model: str, look: Look, note: str = "") -> None:
+def shifted(
+    axes: Axes, transform: Transform, right_points: float, up_points: float = 0
+) -> Transform:
+    """Return a transform whose points stand so far beside those of another."""
+    scale = axes.figure.dpi_scale_trans
+    return transform + ScaledTranslation(right_points / 72, up_points / 72, scale)
+
+
+def name_rows(
+    axes: Axes, cells: Sequence[Cell], looks: Looks, left_points: float, middle: float = 0.0
+) -> None:
+    """Write the models' names left of their rows, each with its marker and, below, its notes.
+
+    Row n has its middle at n + `middle` on the axis of y.
+    """
+    across = axes.get_yaxis_transform()
+    for row, cell in enumerate(cells):
+        note = shortened("; ".join(cell.notes), NAME_LETTERS)
+        at = Place(row + middle, across, left_points)
+        name_row(axes, cell.subject, looks.of(cell.model), at, note)
+
+
+class Place(NamedTuple):
+    """Where a row has its name: its middle, in the units of a transform, and how far left."""
+
+    middle: float
+    transform: Transform
+    left_points: float
+
+
+def name_row(axes: Axes, model: str, look: Look, place: Place, note: str = "") -> None:
     """Write a model's name left of its row, with its marker, and a note in red below it."""
+    middle, transform, left_points = place
     for words, up, size, colour in ((model, 5 * bool(note), 10, INK), (note, -7, 7.5, WARNING)):
-        axes.annotate(
-            words, (0, 0.5), (-ROW_NAMES_POINTS, up), xycoords="axes fraction",
-            textcoords="offset points", ha="right", va="center", size=size, color=colour,
-        )  # fmt: skip
-    place = axes.transAxes + ScaledTranslation(
-        (9 - ROW_NAMES_POINTS) / 72, 0, axes.figure.dpi_scale_trans
-    )
+        if words:
+            axes.text(
+                0, middle, words, ha="right", va="center", size=size, color=colour,
+                transform=shifted(axes, transform, -left_points, up),
+            )  # fmt: skip
     axes.plot(
-        0, 0.5, transform=place, marker=look.marker, markersize=7, color=look.colour, clip_on=False
-    )
+        0, middle, transform=shifted(axes, transform, 8 - left_points), marker=look.marker,
+        markersize=6.5, color=look.colour, clip_on=False, zorder=5,
+    )  # fmt: skip
 
 
 class End(NamedTuple):
@@ -305,21 +366,20 @@ def label_ends(figure: Figure, axes: Axes, ends: Sequence[End], gap_points: floa
         (float(to_share((x, y))[1]), x, y, words, colour) for x, y, words, colour in ends
     )
     shares = spread_apart([share for share, *_ in placed], gap_points / height_points)
-    for share, (_, x, y, words, colour) in zip(shares, placed, strict=True):
-        axes.annotate(
-            words,
-            xy=(x, y),
-            xytext=(1.03, share),
-            textcoords="axes fraction",
-            va="center",
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": pale(colour, 0.5),
-                "linewidth": 0.6,
-                "relpos": (0, 0.5),
-            },
-        )
+    ends_at: list[Any] = [
+        axes.transAxes.inverted().transform(axes.transData.transform((x, y)))
+        for _, x, y, *_ in placed
+    ]
+    axes.add_collection(
+        LineCollection(
+            [[at, (1.025, share)] for at, share in zip(ends_at, shares, strict=True)],
+            colors=[pale(colour, 0.5) for *_, colour in placed], linewidths=0.6,
+            transform=axes.transAxes, clip_on=False,
+        ),
+        autolim=False,
+    )  # fmt: skip
+    for share, (*_, words, _) in zip(shares, placed, strict=True):
+        axes.text(1.03, share, words, transform=axes.transAxes, va="center")
 
 
 def spread_apart(positions: Sequence[float], gap: float) -> list[float]:

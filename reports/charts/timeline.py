@@ -1,35 +1,39 @@
 """The time axis of a trial: what each model did in every interval of one window.
 
-One trial per model, the one whose throughput is the median; a row each, all on the same axes.
+One trial per model, the one whose throughput is the median; a row each. All rows of a column share
+one pair of axes, each a strip of it with its own zero: axes are what a chart takes longest for.
 """
 
 from __future__ import annotations
 
 __all__ = ["timeline"]
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports.cells.families import chosen_of
 from reports.cells.workload import Cell, Workload
 from reports.charts.style import (
+    FAINT,
     GREY,
     End,
-    Look,
+    Looks,
+    duration_tick,
+    duration_ticks,
     facts,
     label_ends,
-    log_durations,
     looks_of,
-    name_row,
+    name_rows,
     new_frame,
     pale,
-    shortened,
+    shifted,
     thousands,
 )
 from reports.histogram import Histogram, is_supported
@@ -41,9 +45,10 @@ Floats = npt.NDArray[np.float64]
 
 TOP_INCHES, ROW_INCHES, BOTTOM_INCHES = 1.05, 0.62, 0.55
 LEFT_INCHES, RIGHT_INCHES = 2.6, 0.55
+STRIP = 0.84  # of a row's height
+NAMES_POINTS = 58  # from the axes to the names, past the numbers of the axis
 PERCENTILES = (99.0, 50.0)
-LINES: dict[float, Any] = {99.0: (0, (2, 1)), 50.0: "-"}
-NOTE_LETTERS = 30
+LINES: Mapping[float, Any] = {99.0: (0, (2, 1)), 50.0: "-"}
 
 
 class Track(NamedTuple):
@@ -53,6 +58,37 @@ class Track(NamedTuple):
     seconds: Floats
     per_second: Floats
     latency_us: dict[float, Floats]  # by percentile; nan where an interval has too few samples
+
+
+class Strips(NamedTuple):
+    """A column of rows, one below the other, in which the same figures stand equally high."""
+
+    axes: Axes
+    low: float
+    high: float
+
+    def at(self, row: int, figures: float | Floats) -> Any:
+        """Return where figures stand on the axes: rows go down, and in each figures go up."""
+        return row + 1 - STRIP * (figures - self.low) / (self.high - self.low)
+
+    def scale(self, rows: int, ticks: Mapping[float, str]) -> None:
+        """Draw the lines and the words of the ticks in every row."""
+        places = [
+            (self.at(row, tick), words) for row in range(rows) for tick, words in ticks.items()
+        ]
+        across = self.axes.get_yaxis_transform()
+        for colour, ys in ((FAINT, [y for y, _ in places]), (GREY, range(1, rows + 1))):
+            self.axes.add_collection(
+                LineCollection(
+                    [[(0, y), (1, y)] for y in ys], colors=colour, linewidths=0.6,
+                    transform=across, zorder=0.5,
+                ),
+                autolim=False,
+            )  # fmt: skip
+        for y, words in places:
+            self.axes.text(
+                0, y, words, transform=shifted(self.axes, across, -6), ha="right", va="center"
+            )
 
 
 def timeline(run: Run, workload: Workload) -> Figure | None:
@@ -73,28 +109,24 @@ def timeline(run: Run, workload: Workload) -> Figure | None:
         axes=ROW_INCHES * len(tracks),
         bottom=BOTTOM_INCHES,
     )
-    panels = frame.figure.subplots(len(tracks), columns, sharex=True, sharey="col", squeeze=False)
+    panels = frame.figure.subplots(1, columns, squeeze=False)[0]
     left, right = frame.across(LEFT_INCHES, RIGHT_INCHES)
     frame.figure.subplots_adjust(
-        left=left, right=right, top=frame.top, bottom=frame.bottom, wspace=0.16, hspace=0.22
+        left=left, right=right, top=frame.top, bottom=frame.bottom, wspace=0.16
     )
-    for track, row in zip(tracks, panels, strict=True):
-        look = looks.of(track.cell.model)
-        notes = track.cell.notes
-        note = shortened(notes[0], NOTE_LETTERS) if notes else ""
-        name_row(row[0], track.cell.subject, look, note)
-        _throughput(row[0], track, look)
-        if columns == 2:
-            _latency(row[1], track, look)
-    for axes in panels[-1]:
+    seconds = max(float(track.seconds[-1]) for track in tracks) * 1.03
+    for axes in panels:
+        axes.set_xlim(0, seconds)
+        axes.set_ylim(len(tracks), 0)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_formatter(FuncFormatter(thousands))
         axes.set_xlabel("seconds")
-    _limits(panels[0][0], tracks)
+    _throughput(panels[0], tracks, looks)
+    name_rows(panels[0], [track.cell for track in tracks], looks, NAMES_POINTS, middle=0.5)
     if columns == 2:
-        latencies = [values for track in tracks for values in track.latency_us.values()]
-        known = np.concatenate(latencies)
-        panels[0][1].set_title("Latency, log axis", loc="left", size=10, weight="bold")
-        log_durations(panels[0][1].yaxis, np.nanmin(known), np.nanmax(known), wanted=2.5)
-        _name_lines(frame.figure, [row[1] for row in panels], tracks)
+        _latency(frame.figure, panels[1], tracks, looks)
     return frame.figure
 
 
@@ -122,9 +154,7 @@ def _edges(tally: Tally) -> Floats:
     return edges
 
 
-def _percentiles(kept: Histogram) -> list[float]:
-    # Of a copy, which goes again: decoded, the intervals of a run of thirty models are half a GiB.
-    latencies = Histogram.encoded(kept.text())
+def _percentiles(latencies: Histogram) -> list[float]:
     values = latencies.values_at(PERCENTILES) / 1e3
     count = latencies.count
     return [
@@ -133,41 +163,37 @@ def _percentiles(kept: Histogram) -> list[float]:
     ]
 
 
-def _throughput(axes: Axes, track: Track, look: Look) -> None:
-    axes.fill_between(track.seconds, track.per_second, color=pale(look.colour, 0.25), linewidth=0)
-    axes.plot(track.seconds, track.per_second, color=look.colour, linewidth=1.6)
-
-
-def _latency(axes: Axes, track: Track, look: Look) -> None:
-    for percentile, values in track.latency_us.items():
-        axes.plot(
-            track.seconds, values, color=look.colour, linewidth=1.6, linestyle=LINES[percentile]
-        )
-    if not any(np.isfinite(values).any() for values in track.latency_us.values()):
-        axes.text(
-            0.02, 0.5, "too few requests per interval", transform=axes.transAxes, color=GREY,
-            va="center",
-        )  # fmt: skip
-
-
-def _name_lines(figure: Figure, panels: Sequence[Axes], tracks: Sequence[Track]) -> None:
-    """Name the lines where they end, in each panel; a panel may have but one of them."""
-    for axes, track in zip(panels, tracks, strict=True):
-        ends = []
-        for percentile, values in track.latency_us.items():
-            known = np.flatnonzero(np.isfinite(values))
-            if known.size:
-                at = float(track.seconds[known[-1]]), float(values[known[-1]])
-                ends.append(End(*at, f"p{percentile:g}", GREY))
-        label_ends(figure, axes, ends, gap_points=10)
-
-
-def _limits(axes: Axes, tracks: Sequence[Track]) -> None:
-    highest = max(float(track.per_second.max()) for track in tracks)
-    axes.set_ylim(0, highest * 1.1 or 1.0)
-    axes.set_xlim(0, max(float(track.seconds[-1]) for track in tracks) * 1.03)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.xaxis.set_major_formatter(FuncFormatter(thousands))
-    axes.yaxis.set_major_locator(MaxNLocator(2))
-    axes.yaxis.set_major_formatter(FuncFormatter(thousands))
+def _throughput(axes: Axes, tracks: Sequence[Track], looks: Looks) -> None:
     axes.set_title("Throughput, requests/s", loc="left", size=10, weight="bold")
+    highest = max(float(track.per_second.max()) for track in tracks) or 1.0
+    strips = Strips(axes, 0.0, highest)
+    for row, track in enumerate(tracks):
+        colour, up = looks.of(track.cell.model).colour, strips.at(row, track.per_second)
+        axes.fill_between(track.seconds, up, row + 1, color=pale(colour, 0.25), linewidth=0)
+        axes.plot(track.seconds, up, color=colour, linewidth=1.6)
+    ticks = [tick for tick in MaxNLocator(2).tick_values(0, highest) if tick <= highest * 1.05]
+    strips.scale(len(tracks), {tick: thousands(tick, 0) for tick in ticks})
+
+
+def _latency(figure: Figure, axes: Axes, tracks: Sequence[Track], looks: Looks) -> None:
+    axes.set_title("Latency, log axis", loc="left", size=10, weight="bold")
+    known = np.concatenate([values for track in tracks for values in track.latency_us.values()])
+    low, high = float(np.nanmin(known)) / 1.15, float(np.nanmax(known)) * 1.05
+    strips = Strips(axes, float(np.log(low)), float(np.log(high)))
+    ends = []
+    for row, track in enumerate(tracks):
+        colour = looks.of(track.cell.model).colour
+        for percentile, values in track.latency_us.items():
+            up = strips.at(row, np.log(values))
+            axes.plot(track.seconds, up, color=colour, linewidth=1.6, linestyle=LINES[percentile])
+            if (there := np.flatnonzero(np.isfinite(values))).size:
+                at = float(track.seconds[there[-1]]), float(up[there[-1]])
+                ends.append(End(*at, f"p{percentile:g}", GREY))
+        if not np.isfinite(np.concatenate([*track.latency_us.values()])).any():
+            axes.text(
+                0.02, row + 0.5, "too few requests per interval", color=GREY, va="center",
+                transform=axes.get_yaxis_transform(),
+            )  # fmt: skip
+    ticks = duration_ticks(low, high, wanted=2.5)
+    strips.scale(len(tracks), {float(np.log(tick)): duration_tick(tick) for tick in ticks})
+    label_ends(figure, axes, ends, gap_points=10)

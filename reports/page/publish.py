@@ -7,22 +7,34 @@ whole, and a link in its place, or in that of `charts/`, is not followed.
 
 from __future__ import annotations
 
-__all__ = ["publish"]
+__all__ = ["prepare", "publish"]
 
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from reports.cells.frames import summary_frame
+from reports.cells.frames import csv_of, summary_frame
 from reports.cells.report import Report
 from reports.charts.gallery import Chart, charts_of
+from reports.charts.gallery import prepare as start_drawers
 from reports.files import names_in, own_folder, read_regular, replace_in, replace_whole
 from reports.page.html import Experiment, experiments_of, page
-from reports.store import RunFolder, StoreError, disk_errors, figure_errors
+from reports.store import FILE, RunFolder, StoreError, disk_errors, figure_errors
 
 
 def _quiet(_step: str) -> None:
     """Say nothing."""
+
+
+LARGE_BYTES = 256 * 1024
+"""Of a run: a smaller one is read sooner than other processes have begun."""
+
+
+def prepare(folder: RunFolder) -> None:
+    """Get ready to draw a large run while it is being read; to leave it out changes no result."""
+    file = folder.path / FILE
+    if file.is_file() and file.stat().st_size > LARGE_BYTES:
+        start_drawers()
 
 
 def publish(
@@ -36,7 +48,7 @@ def publish(
     writing = f"write the report into {folder.path}"
     with figure_errors(folder.path), disk_errors(writing):
         summary = folder.path / "summary.csv"
-        replace_whole(summary, summary_frame(report).to_csv(index=False))
+        replace_whole(summary, csv_of(summary_frame(report)))
         on_step("wrote summary.csv")
         drawn = []
         for chart in charts_of(report):

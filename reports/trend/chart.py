@@ -22,6 +22,7 @@ from reports.charts.style import (
     WARNING,
     Look,
     Looks,
+    Place,
     name_row,
     new_frame,
     render,
@@ -34,6 +35,7 @@ from reports.trend.history import TREND_METRICS, Trend
 
 TOP_INCHES, ROW_INCHES, BOTTOM_INCHES = 1.05, 0.72, 0.55
 LEFT_INCHES, RIGHT_INCHES = 2.6, 0.3
+NAMES_POINTS = 58  # from the axes to the names, past the numbers of the axis
 TITLE_LETTERS = 60
 
 
@@ -90,7 +92,8 @@ def history_chart(trends: Sequence[Trend], families: Mapping[str, str]) -> Figur
             row = panels[chosen.subjects.index(trend.model)]
             _draw(row[metrics.index(trend.metric)], trend, looks.of(trend.model))
     for model, row in zip(chosen.subjects, panels, strict=True):
-        name_row(row[0], model, looks.of(model))
+        place = Place(0.5, row[0].transAxes, NAMES_POINTS)
+        name_row(row[0], model, looks.of(model), place)
     for metric, axes in zip(metrics, panels[0], strict=True):
         title = f"{TREND_METRICS[metric].title}, {TREND_METRICS[metric].unit}"
         axes.set_title(shortened(title, TITLE_LETTERS), size=10, loc="left", weight="bold")
