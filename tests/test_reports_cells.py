@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+
 import pandas as pd
 import pytest
 
-from reports.cells.frames import summary_frame, trials_frame
+from reports.cells.frames import csv_of, summary_frame, trials_frame
 from reports.cells.report import report_of
 from reports.cells.workload import Cell, Workload, workloads_of
 from reports.histogram import Histogram
@@ -290,3 +292,11 @@ def test_what_a_server_may_use_follows_from_its_own_interpreter_not_from_the_con
     limits = {cell.subject: cell.verdict.limit for cell in workload.cells}
     assert limits["thread"] == "server"
     assert limits["thread on 3.13t"] != "server"
+
+
+@pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t"])
+def test_no_text_of_a_csv_is_a_formula_and_every_number_stays_one(begins: str) -> None:
+    frame = frame_of(changed(hand_made(), model=f"{begins}1+1")).assign(below_zero=-2.5)
+    row = next(csv.DictReader(csv_of(frame).splitlines()))
+    assert row["model"] == f"'{begins}1+1"
+    assert row["below_zero"] == "-2.5"
