@@ -154,6 +154,15 @@ class Sample(Record):
         return bool(self.server.get("gil", run.machine.get("gil", True))) or self.gil_came_back
 
     @property
+    def runs_under(self) -> str:
+        """The interpreter that the server said it runs under, in words; empty: it did not say."""
+        said = [str(self.server.get(name, "")) for name in ("implementation", "python")]
+        if not any(said):
+            return ""
+        words = [" ".join(said), "GIL on" if self.server.get("gil", True) else "GIL off"]
+        return ", ".join([*words, *(["JIT on"] if self.server.get("jit") else [])])
+
+    @property
     def gil_came_back(self) -> bool:
         """Whether the GIL was on at the end and could have been off: an import switches it on.
 

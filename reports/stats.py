@@ -23,6 +23,7 @@ __all__ = [
     "range_coverage",
     "ranks_of",
     "ratio_interval",
+    "ratio_intervals",
 ]
 
 import math

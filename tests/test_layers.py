@@ -121,7 +121,7 @@ ROOMS: Graph = {
     "bench.plan": {"bench", "bench.interpreters"},
     "bench.measure": {"bench", "bench.plan", "bench.interpreters"},
     "bench.run": {"bench", "bench.plan", "bench.measure", "bench.interpreters"},
-    "bench.gate": {"bench", "bench.plan", "bench.measure", "bench.run"},
+    "bench.gate": {"bench", "bench.plan", "bench.measure", "bench.run", "bench.interpreters"},
     "bench.capacity": {"bench", "bench.plan", "bench.measure", "bench.run"},
     "bench.check": {"bench", "bench.plan", "bench.measure", "bench.run"},
     "bench.experiments": {"bench", "bench.plan", "bench.measure", "bench.interpreters"},

@@ -8,12 +8,13 @@ from __future__ import annotations
 __all__ = ["judge"]
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.gate.rounds import GateRules, verdicts
 from bench.gate.worktree import models_in, resolve, side_by_side, unchanged
+from bench.interpreters.named import OWN, Interpreter
 from bench.measure.machine import fingerprint
 from bench.measure.placement import allowed_cpus
 from bench.plan.order import cells
@@ -33,8 +34,14 @@ def judge(
     *,
     changed: bool,
     said: Callable[[str], object],
+    interpreters: Sequence[Interpreter] = (OWN,),
+    cannot: Collection[tuple[Model, Interpreter]] = (),
 ) -> GateReport:
-    """Compare the working tree in `root` with a commit; with `changed`, models that differ only."""
+    """Compare the working tree in `root` with a commit; with `changed`, models that differ only.
+
+    Both sides run under the same interpreter, each model under every one of them but for pairs in
+    `cannot`.
+    """
     commit = resolve(base, root)
     began, started = datetime.now(UTC), time.monotonic()
     with interruptible(), side_by_side(commit, root) as trees:
@@ -42,19 +49,21 @@ def judge(
         known = models_in(trees.base)
         judged = [model for model in models if model not in same and model.name in known]
         missing = [model for model in models if model.name not in known]
-        found = verdicts(
-            cells(judged, scenarios), trees.base, trees.head, allowed_cpus(), rules, said
-        )
+        planned = cells(judged, scenarios, interpreters=interpreters, left_out=cannot)
+        found = verdicts(planned, trees.base, trees.head, allowed_cpus(), rules, said)
     found += [
         Verdict(
-            cell=CellKey(scenario.name, scenario.level, model.name),
+            cell=CellKey(scenario.name, scenario.level, model.name, interpreter.name),
             metric=ERRORS,
             outcome=Outcome.NO_BASELINE,
             reason="the base has no such model",
         )
         for model in missing
         for scenario in scenarios
+        for interpreter in interpreters
+        if (model, interpreter) not in cannot
     ]
+    under = ", ".join(each.name for each in interpreters if each.name)
     shape = rules.shape
     return GateReport(
         base=f"{base} ({commit[:12]})",
@@ -65,6 +74,7 @@ def judge(
         method=(
             f"side by side, {rules.pairs} pairs of fresh servers in a block, in each {shape.slices}"
             f" pairs of {shape.slice_seconds:g} s slices, seed {rules.seed}"
+            + (f", both under {under}" if under else "")
         ),
         machine=fingerprint(),
         verdicts=found,

@@ -20,12 +20,14 @@ from bench.measure.launch import ROOT
 from bench.measure.placement import PLACEMENTS, find_placement
 from bench.verbs.common import (
     USAGE,
+    Pythons,
     Seed,
     Terminal,
     app,
+    chosen_for,
     examples,
     fail,
-    models_named,
+    interpreters_named,
     named,
     warn,
 )
@@ -55,6 +57,7 @@ File = Path | None
         "gate --base HEAD~1 --changed --junit gate.xml",
         "gate --base v1 --models thread --scenarios echo,churn",
         "gate --against laptop",
+        "gate --base HEAD~1 --models thread --python 3.13",
     )
 )
 def gate(
@@ -71,6 +74,7 @@ def gate(
     changed: Annotated[
         bool, typer.Option("--changed", help="Leave out models none of whose files changed.")
     ] = False,
+    python: Pythons = None,
     placement: Annotated[
         str, typer.Option(help=f"{', '.join(PLACEMENTS)}; empty: {PLACEMENT}.")
     ] = "",
@@ -103,6 +107,8 @@ def gate(
         fail("gate needs one of --base REF and --against NAME", USAGE)
     if against and changed:
         fail("--changed compares files, so it goes with --base REF only", USAGE)
+    if against and python:
+        fail("a baseline was measured under one Python, so --python goes with --base only", USAGE)
     config = read(ROOT / "pyproject.toml")
     allowances = [*config.allowances, *map(Allowance.parse, allowed or ())]
     rules = GateRules(
@@ -114,11 +120,22 @@ def gate(
         placed(scenario, find_placement(placement) if placement else "")
         for scenario in named(scenarios, scenario_named)
     ]
-    asked = models_named(models, loads)
+    interpreters = interpreters_named(python or [])
+    asked = chosen_for(models, loads, interpreters)
     if base:
-        report = against_commit.judge(base, ROOT, asked, loads, rules, changed=changed, said=_say)
+        report = against_commit.judge(
+            base,
+            ROOT,
+            asked.models,
+            loads,
+            rules,
+            changed=changed,
+            said=_say,
+            interpreters=interpreters,
+            cannot=asked.pairs,
+        )
     else:
-        report = baseline.judge(against, asked, loads, rules, enforced=enforce, said=_say)
+        report = baseline.judge(against, asked.models, loads, rules, enforced=enforce, said=_say)
     report = allow(report, allowances, datetime.now(UTC).date())
     files = {
         "json": json_file,

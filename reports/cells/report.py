@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reports.cells.answers import Answers, RankTable, answers_of, asked_of
+from reports.cells.interpreters import InterpreterAxis, axis_of
 from reports.cells.ladders import Ladder, ladders_of
 from reports.cells.workload import Workload, workloads_of
 from reports.record import Run, Sample
@@ -29,6 +30,7 @@ class Report:
     ladders: tuple[Ladder, ...]  # workloads that differ in one thing, in order
     ranks: RankTable  # of models, by workload and figure
     answers: Answers  # who is first at what, and which model suits which need
+    interpreters: InterpreterAxis  # what they cost, in a run over several
 
     @property
     def trials(self) -> int:
@@ -54,7 +56,14 @@ def report_of(run: Run, samples: Iterable[Sample]) -> Report:
         for workload in workloads
         for metric in asked_of(workload)
     }
-    return Report(run, workloads, tuple(ladders_of(workloads)), ranks, answers_of(workloads, ranks))
+    return Report(
+        run,
+        workloads,
+        tuple(ladders_of(workloads)),
+        ranks,
+        answers_of(workloads, ranks),
+        axis_of(run, workloads),
+    )
 
 
 def read_report(folder: RunFolder) -> Report:

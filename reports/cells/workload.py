@@ -131,6 +131,13 @@ class Cell:
         return max(self.figures[metric.name].value, *self.by_block(metric).values(), 0.0)
 
     @property
+    def runs_under(self) -> str:
+        """What its interpreter said it is, where it has one of its own; a name proves nothing."""
+        if not self.key.interpreter:
+            return ""
+        return next((said for trial in self.trials if (said := trial.sample.runs_under)), "")
+
+    @property
     def gil_came_back(self) -> bool:
         """Whether a server that could do without the GIL ended with it."""
         return any(trial.sample.gil_came_back for trial in self.trials)

@@ -25,11 +25,13 @@ from typing import NamedTuple
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from reports.cells.interpreters import FIGURES
 from reports.cells.report import Report
 from reports.cells.workload import Workload
 from reports.charts.company import company
 from reports.charts.connection_cost import connection_cost as draw_connection_cost
 from reports.charts.fairness import fairness
+from reports.charts.interpreters import interpreters
 from reports.charts.overview import overview
 from reports.charts.payload import payload
 from reports.charts.percentiles import percentile_curves
@@ -119,6 +121,12 @@ def _all_of(report: Report) -> Iterator[Chart]:
         file = slug("study", name)
         if images := _images(file, partial(draw, report)):
             yield Chart(file, name, "", f"{name}: {says}", images, name)
+    for metric in FIGURES:
+        file = slug("interpreters", metric.name)
+        says = f"{metric.title} under each interpreter, as a ratio to the first"
+        matrices = report.interpreters.by(metric)
+        if images := _images(file, partial(interpreters, report.run, matrices)):
+            yield Chart(file, "interpreters", "", says, images, "interpreters")
 
 
 def prepare() -> None:

@@ -86,6 +86,7 @@ def page(
     }
     return environment.get_template("page.html.j2").render(
         run=run,
+        axis=report.interpreters,
         workloads=workloads,
         charts=charts,
         experiments=experiments,

@@ -25,6 +25,7 @@ from reports.metrics import (
     RATE,
     THROUGHPUT,
 )
+from reports.page.interpreters import interpreter_tables
 from reports.studies.registry import sections_of
 from reports.units import MISSING
 
@@ -72,6 +73,7 @@ class Summary:
             )
             if width < ROOM_FOR_NOTES:
                 yield from _notes(workload)
+        yield from interpreter_tables(self.report.interpreters)
         for section in sections_of(self.report):
             yield Text.assemble((f"{section.title}: ", "bold"), section.finding)
             yield Text()

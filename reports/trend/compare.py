@@ -70,6 +70,8 @@ class Series:
     unit: str
     logs: Logs
     more_is_better: bool = False
+    # What the server said it runs under, where it was one of several interpreters; empty: ours.
+    runs_under: str = ""
 
     @property
     def value(self) -> float:
@@ -131,11 +133,12 @@ class Comparison(NamedTuple):
 
 
 def compare(a: Results, b: Results) -> list[Comparison]:
-    """Return what both sides have in the same unit, in the order of A."""
+    """Return what both sides have in the same unit and under one interpreter, in A's order."""
     return [
         _compare(name, one, b.series[name])
         for name, one in a.series.items()
-        if name in b.series and one.unit == b.series[name].unit
+        if name in b.series
+        and (one.unit, one.runs_under) == (b.series[name].unit, b.series[name].runs_under)
     ]
 
 
@@ -193,6 +196,12 @@ def warnings(a: Results, b: Results) -> list[str]:
         for name, one in a.series.items()
         if name in b.series and one.unit != b.series[name].unit
     ]
+    said += dict.fromkeys(
+        f"{name.partition('/')[0]} ran under {one.runs_under or 'another interpreter'} and under"
+        f" {b.series[name].runs_under or 'another interpreter'}: not compared"
+        for name, one in a.series.items()
+        if name in b.series and one.runs_under != b.series[name].runs_under
+    )
     if a.within_process or b.within_process:
         said.append(
             "rounds of one process: the intervals do not cover what differs between processes"

@@ -209,6 +209,9 @@ def _results_of_run(
                 values = [value for value in cell.by_block(row).values() if value > 0]
                 if values:
                     series[f"{name}/{metric}"] = Series(
-                        unit=row.unit, logs=Logs.of(values), more_is_better=row.more_is_better
+                        unit=row.unit,
+                        logs=Logs.of(values),
+                        more_is_better=row.more_is_better,
+                        runs_under=cell.runs_under,
                     )
     return Results(label=label, machine=run.machine, series=series, troubles=troubles)

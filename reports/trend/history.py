@@ -16,6 +16,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -66,6 +67,8 @@ class KeptCell:
     cell: CellKey
     trials: int
     figures: dict[str, Kept]  # by TREND_METRICS
+    # What the server said it runs under; a name like 3.13 stands for many. Empty: it did not say.
+    runs_under: str = ""
 
 
 _CELL_OF_SCHEMA_1 = ("scenario", "level", "model")
@@ -118,6 +121,7 @@ class Point(NamedTuple):
     value: float
     low: float
     high: float
+    runs_under: str = ""  # the interpreter, as it said
 
     def to_json(self) -> Values:
         """Return the point as JSON-ready values, its run in brief."""
@@ -144,7 +148,7 @@ class Trend:
 
     metric: str
     cell: CellKey
-    segments: list[list[Point]]  # runs in a row on one machine
+    segments: list[list[Point]]  # runs in a row on one machine and under one interpreter
 
     @property
     def scenario(self) -> str:
@@ -199,7 +203,13 @@ def entry_of(run: Run, samples: Sequence[Sample]) -> Entry:
                 if (found := cell.figures.get(metric.name)) and not found.at_least
             }
             if figures:
-                cells.append(KeptCell(cell=cell.key, trials=len(cell.trials), figures=figures))
+                kept = KeptCell(
+                    cell=cell.key,
+                    trials=len(cell.trials),
+                    figures=figures,
+                    runs_under=cell.runs_under,
+                )
+                cells.append(kept)
     return Entry(
         run=run.id,
         started=run.started,
@@ -286,7 +296,7 @@ def trends(
             for metric in metrics:
                 if metric in kept.figures:
                     points = found.setdefault((metric, kept.cell), [])
-                    points.append(Point(run, entry, *kept.figures[metric]))
+                    points.append(Point(run, entry, *kept.figures[metric], kept.runs_under))
     return [Trend(*key, _segments(points, machines)) for key, points in found.items()]
 
 
@@ -300,10 +310,9 @@ def _machines(entries: Sequence[Entry]) -> list[int]:
 
 
 def _segments(points: Sequence[Point], machines: Sequence[int]) -> list[list[Point]]:
-    segments: dict[int, list[Point]] = {}
-    for point in points:
-        segments.setdefault(machines[point.number], []).append(point)
-    return list(segments.values())
+    """Cut points where the machine changed, or what an interpreter's name stands for."""
+    groups = groupby(points, key=lambda point: (machines[point.number], point.runs_under))
+    return [list(segment) for _, segment in groups]
 
 
 def change_points(segment: Sequence[Point]) -> list[Change]:

@@ -1,0 +1,269 @@
+"""What a report says of interpreters: ratios with intervals, and nothing that they do not tell."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench.interpreters.finding import resolve
+from bench.measure.trial import measure
+from bench.plan.order import cells, order
+from bench.plan.scenarios import SCENARIOS, find_profile
+from reports.cells.interpreters import InterpreterAxis, Matrix, axis_of, described
+from reports.cells.report import Report, report_of
+from reports.cells.workload import workloads_of
+from reports.charts.gallery import charts_of
+from reports.metrics import P99, PSS_LOADED, THROUGHPUT
+from reports.page.html import page
+from reports.page.text import Summary
+from reports.record import Run, Sample
+from reports.trend.compare import compare, warnings
+from reports.trend.foreign import results_of_run
+from reports.trend.history import Entry, entry_of, trends
+from servers.catalog import find
+from tests.commands import bench_in_process
+from tests.runs import failed, make_run, make_sample
+
+NAMES = ("3.11", "3.13t")
+SERVERS = {
+    "3.11": {"implementation": "cpython", "python": "3.11.7", "gil": True},
+    "3.13t": {"implementation": "cpython", "python": "3.13.5", "gil": False},
+}
+
+
+def run_over(names: Sequence[str] = NAMES) -> Run:
+    told = {"3.11": {"free_threaded": False, "gil": True}, "3.13t": {"free_threaded": True}}
+    facts = [{"name": name, "implementation": "cpython", **told.get(name, {})} for name in names]
+    return replace(make_run(models=("thread", "asyncio")), interpreters=facts)
+
+
+def under(name: str, sample: Sample, speed: float = 1.0, memory: float = 1.0) -> Sample:
+    """Return a trial as it would be under an interpreter so many times as fast and as large."""
+    tally = replace(sample.tally, requests=int(sample.tally.requests * speed))
+    return replace(
+        sample,
+        cell=sample.cell._replace(interpreter=name),
+        server=SERVERS.get(name, {}),
+        tally=tally,
+        pss_loaded_bytes=int(sample.pss_loaded_bytes * memory),
+    )
+
+
+@cache
+def trials(speed: float, memory: float = 1.0, seed: int = 0, blocks: int = 5) -> list[Sample]:
+    return [
+        under(name, make_sample("compute", model, block, seed=seed + 1000 * at),
+              speed if at else 1.0, memory if at else 1.0)
+        for model in ("thread", "asyncio")
+        for block in range(blocks)
+        for at, name in enumerate(NAMES)
+    ]  # fmt: skip
+
+
+@cache
+def report() -> Report:
+    """Return a report in which the second interpreter is twice as fast, and 1.3 times as large."""
+    return report_of(run_over(), trials(2.0, 1.3))
+
+
+def axis() -> InterpreterAxis:
+    return report().interpreters
+
+
+def matrix(of: InterpreterAxis, metric: object = THROUGHPUT) -> Matrix:
+    return next(each for each in of.matrices if each.metric is metric)
+
+
+def test_each_figure_is_a_ratio_to_the_first_interpreter_with_its_interval() -> None:
+    against = matrix(axis()).rows["thread"]["3.13t"]
+    assert against.ratio
+    assert against.ratio.low < 2.0 < against.ratio.high or 1.8 < against.ratio.value < 2.2
+    assert against.told
+    assert against.better
+    assert matrix(axis()).others == ("3.13t",)
+    weight = matrix(axis(), PSS_LOADED).rows["thread"]["3.13t"]
+    assert weight.ratio
+    assert weight.ratio.value == pytest.approx(1.3, rel=0.05)
+    assert weight.told
+    assert not weight.better
+    assert matrix(axis(), P99).rows.keys() == {"thread", "asyncio"}
+
+
+def test_the_answer_is_in_words_with_what_it_costs() -> None:
+    assert any(
+        sentence.startswith(("thread under 3.13t does ", "asyncio under 3.13t does "))
+        and "times the COMPUTE of 3.11 (" in sentence
+        and "times the memory" in sentence
+        for sentence in axis().sentences
+    )
+
+
+def test_a_run_of_one_interpreter_says_nothing_of_interpreters() -> None:
+    sample = make_sample("compute")
+    assert report_of(make_run(), [sample]).interpreters == InterpreterAxis()
+    named = replace(sample, cell=sample.cell._replace(interpreter="3.13t"))
+    assert report_of(run_over(["3.13t"]), [named]).interpreters == InterpreterAxis()
+
+
+def test_one_interpreter_under_two_names_is_not_told_apart_in_nine_of_ten_seeds() -> None:
+    seeds, holding = range(10), 0
+    for seed in seeds:
+        samples = [each for each in trials(1.0, seed=seed) if each.cell.model == "thread"]
+        found = axis_of(run_over(), workloads_of(run_over(), samples))
+        ratio = matrix(found).rows["thread"]["3.13t"].ratio
+        assert ratio
+        holding += ratio.low <= 1 <= ratio.high
+    assert holding >= 0.9 * len(seeds)
+
+
+def test_what_cannot_be_claimed_says_why() -> None:
+    few = report_of(run_over(), trials(2.0, blocks=2)).interpreters
+    assert matrix(few).rows["thread"]["3.13t"].verdict == "too few trials to tell"
+    assert any("too few trials to tell" in sentence for sentence in few.sentences)
+    same = report_of(run_over(), trials(1.0)).interpreters
+    assert {row["3.13t"].verdict for row in matrix(same).rows.values()} == {"not told apart"}
+    broken = [
+        failed(sample, "gone") if sample.cell.interpreter and sample.block == 1 else sample
+        for sample in trials(2.0)
+    ]
+    unfair = matrix(report_of(run_over(), broken).interpreters).rows["thread"]["3.13t"]
+    assert (unfair.told, unfair.verdict) == (False, "not ranked")
+
+
+def limited(sample: Sample) -> Sample:
+    """Return the trial with a generator that had no CPU left."""
+    tally = replace(sample.tally, generator_cpu_seconds=0.99 * sample.tally.seconds)
+    return replace(sample, tally=tally)
+
+
+def test_what_the_generator_limited_is_a_bound_and_claimed_on_its_side_only() -> None:
+    fast = [limited(each) if each.cell.interpreter == "3.13t" else each for each in trials(2.0)]
+    at_least = matrix(report_of(run_over(), fast).interpreters).rows["thread"]["3.13t"]
+    assert at_least.told
+    assert at_least.words.startswith("\N{GREATER-THAN OR EQUAL TO}")
+    both = [limited(each) for each in trials(2.0)]
+    unknown = matrix(report_of(run_over(), both).interpreters).rows["thread"]["3.13t"]
+    assert (unknown.told, unknown.verdict) == (False, "the generator was the limit")
+    slow = [limited(each) if each.cell.interpreter == "3.13t" else each for each in trials(0.5)]
+    at_least = matrix(report_of(run_over(), slow).interpreters).rows["thread"]["3.13t"]
+    assert not at_least.told
+
+
+def test_a_model_that_one_interpreter_cannot_run_is_missing_there_and_only_there() -> None:
+    samples = [
+        each
+        for each in trials(2.0)
+        if (each.cell.model, each.cell.interpreter) != ("asyncio", "3.13t")
+    ]
+    one = report_of(run_over(("3.11", "3.13t", "x")), [
+        *samples, *(under("x", make_sample("compute", "asyncio", n)) for n in range(5)),
+    ])  # fmt: skip
+    rows = matrix(one.interpreters).rows
+    assert (set(rows["thread"]), set(rows["asyncio"])) == ({"3.13t"}, {"x"})
+    assert "not run" in page(one, [])
+
+
+def test_the_charts_the_page_and_the_terminal_have_the_axis() -> None:
+    drawn = {chart.name: chart for chart in charts_of(report())}
+    names = [name for name in drawn if name.startswith("interpreters-")]
+    # These trials have too few requests for a p99 each.
+    assert len(names) == 3
+    assert b"3.13t" in drawn["interpreters-throughput-per-s"].images["svg"]
+    html = page(report(), list(drawn.values()))
+    assert 'id="interpreters"' in html
+    assert "free-threaded" in html
+    console = Console(width=120, record=True)
+    console.print(Summary(report()))
+    said = console.export_text()
+    assert "times the COMPUTE of 3.11" in said
+    assert "compute: Throughput" in said
+
+
+def test_a_gil_that_came_back_stands_in_the_matrix_in_red() -> None:
+    server = SERVERS["3.13t"] | {"free_threaded": True, "at_end": {"gil": True}}
+    samples = [
+        replace(each, server=server) if each.cell.interpreter == "3.13t" else each
+        for each in trials(1.0)
+    ]
+    one = report_of(run_over(), samples)
+    assert '<small class="warn">the GIL came back on</small>' in page(one, [])
+    console = Console(width=140, record=True, force_terminal=True)
+    console.print(Summary(one))
+    assert "GIL on" in console.export_text()
+
+
+def test_what_a_record_says_of_an_interpreter_may_be_anything() -> None:
+    assert described({"gil": "maybe", "malloc": 7, "environment": [], "version": None})
+    assert described({}) == ""
+    run = replace(run_over(), interpreters=[{"name": 7}, {}, {"name": "3.11", "gil": [1]}])
+    assert report_of(run, trials(1.0)).interpreters.matrices
+
+
+# Never mixed.
+
+
+def test_compare_holds_no_interpreter_against_another_of_the_same_name() -> None:
+    newer = [
+        replace(each, server={**each.server, "python": "3.13.6"})
+        if each.cell.interpreter == "3.13t"
+        else each
+        for each in trials(1.0)
+    ]
+    a = results_of_run("a", run_over(), trials(1.0), ["throughput"])
+    b = results_of_run("b", run_over(), newer, ["throughput"])
+    assert {each.name for each in compare(a, b)} == {
+        "thread on 3.11/compute/throughput",
+        "asyncio on 3.11/compute/throughput",
+    }
+    said = [each for each in warnings(a, b) if "not compared" in each]
+    assert "thread on 3.13t ran under cpython 3.13.5, GIL off and under cpython 3.13.6" in said[0]
+
+
+def test_history_begins_anew_where_a_name_stands_for_another_interpreter() -> None:
+    entries = []
+    for day, python in enumerate(("3.13.5", "3.13.5", "3.13.6")):
+        server = SERVERS["3.13t"] | {"python": python}
+        samples = [
+            replace(each, server=server) if each.cell.interpreter == "3.13t" else each
+            for each in trials(1.0)
+        ]
+        run = replace(run_over(), id=f"run-{day}", started=f"2026-11-2{day}")
+        entries.append(Entry.from_json(json.loads(json.dumps(entry_of(run, samples).to_json()))))
+    found = {trend.model: trend for trend in trends(entries, ["cpu"])}
+    assert [len(each) for each in found["thread on 3.13t"].segments] == [2, 1]
+    assert [len(each) for each in found["thread on 3.11"].segments] == [3]
+
+
+def test_a_stored_baseline_has_no_interpreter_to_choose(tmp_path: Path) -> None:
+    done = bench_in_process("gate", "--against", "x", "--python", "3.11", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--python goes with --base" in done.stderr
+
+
+# Live.
+
+
+@pytest.mark.quiet
+def test_our_own_interpreter_under_two_names_is_not_told_apart_live() -> None:
+    interpreters = resolve([f"one={sys.executable}", f"other={sys.executable}"])
+    profile = replace(
+        find_profile("quick"), window_seconds=0.2, warm_up_seconds=0.05, ceiling_seconds=0.0
+    )
+    planned = cells([find("thread")], [SCENARIOS["compute"]], interpreters=interpreters)
+    cpus = sorted(os.sched_getaffinity(0))
+    samples = [measure(trial, profile, "live", cpus) for trial in order(planned, 6, seed=3)]
+    assert [sample.failure for sample in samples] == [""] * 12
+    run = replace(run_over(("one", "other")))
+    for metric in (THROUGHPUT, PSS_LOADED):
+        ratio = matrix(report_of(run, samples).interpreters, metric).rows["thread"]["other"].ratio
+        assert ratio
+        # Widened, as 1 of 30 intervals does not hold what it should: a machine is shared.
+        assert ratio.low * 0.9 <= 1 <= ratio.high * 1.1
