@@ -38,6 +38,8 @@ Examples:
 
   python -m clients 127.0.0.1:7 --framing rawecho --size 512  (any echo server)
 
+  python -m clients 127.0.0.1:4000 --transport udp --flows 64 --timeout 0.5   (datagrams)
+
 Files: python -m clients get, put and list move files; each has its own --help.
 """
 
@@ -106,7 +108,7 @@ def _option(field: dataclasses.Field[Any]) -> Any:
     if field.name == "kind":
         words += f"{', '.join(REQUEST_KINDS)}."
     name = field.metadata["option"] or f"--{field.name.replace('_', '-')}"
-    return typer.Option(name, help=words)
+    return typer.Option(*filter(None, (name, field.metadata["alias"])), help=words)
 
 
 def _drive(load: AimedLoad, seconds: float, warm_up: float, drain: float) -> Tally:

@@ -26,6 +26,9 @@ ERROR_KINDS = (
     "unfinished",
     "no_descriptors",
     "no_ports",
+    "lost",
+    "late",
+    "duplicated",
 )
 """How a request can end other than by its answer; every tally counts all of them."""
 

@@ -39,12 +39,15 @@ def _field(
     words: str,
     *,
     option: str = "",
+    alias: str = "",
 ) -> Any:
     """Return a field of a load: `option` is its name on the command line where that is shorter.
 
+    An `alias` is another name there.
+
     Allowed are a range of whole numbers, all numbers above one bound and up to another, or words.
     """
-    described = {"allowed": allowed, "words": words, "option": option}
+    described = {"allowed": allowed, "words": words, "option": option, "alias": alias}
     return dataclasses.field(default=default, metadata=described)
 
 
@@ -56,7 +59,9 @@ def _up_to(most: int, least: int = 0) -> range:
 class Load:
     """A load, whoever it is meant for. ValueError says which field cannot be."""
 
-    connections: int = _field(64, _up_to(1_000_000, 1), "Connections at a time.")
+    connections: int = _field(
+        64, _up_to(1_000_000, 1), "Connections at a time, or flows of datagrams.", alias="--flows"
+    )
     transport: str = _field(
         "tcp", ("tcp", "udp"), "tcp, or udp: a frame is a datagram, a connection a flow of them."
     )

@@ -15,7 +15,8 @@ import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from bench.errors import TroubleError
@@ -82,6 +83,20 @@ def null_server(cpus: Sequence[int], processes: int = 1) -> Iterator[Helper]:
         yield server
 
 
+@contextlib.contextmanager
+def null_flows(cpus: Sequence[int]) -> Iterator[Helper]:
+    """Run the null server of datagrams on `cpus`."""
+    with helper("clients.targets.null_flows", cpus) as server:
+        yield server
+
+
+NULL_SERVERS: Mapping[str, Callable[..., AbstractContextManager[Helper]]] = {
+    "tcp": null_server,
+    "udp": null_flows,
+}
+"""By transport."""
+
+
 def drive(load: AimedLoad, cpus: Sequence[int], seconds: float) -> Tally:
     """Return what the engine on `cpus` gets from a server that is there already."""
     timing = Timing(warm_up_seconds=WARM_UP_SECONDS, seconds=seconds, drain_seconds=WARM_UP_SECONDS)
@@ -93,7 +108,7 @@ def ceiling(load: Load, placement: Placement, seconds: float) -> float:
     """Return the null server's requests per second under `load`, its frames as raw bytes."""
     whole = Exchange.of(load).request.length  # the frame's header with it
     raw = dataclasses.replace(load, kind="ECHO", framing="rawecho", size_bytes=whole)
-    with null_server(placement.server) as server:
+    with NULL_SERVERS[load.transport](placement.server) as server:
         return drive(server.aimed(raw), placement.client, seconds).throughput
 
 

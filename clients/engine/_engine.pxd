@@ -1,7 +1,7 @@
 # cython: language_level=3
 """The kernel's interfaces that the load engine uses, its limits, and what it knows of a connection."""
 
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
@@ -35,9 +35,15 @@ cdef extern from "<sys/socket.h>" nogil:
     int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
     int getsockopt(int fd, int level, int name, void *value, socklen_t *length)
     ssize_t recv(int fd, void *buffer, size_t length, int flags)
+    ssize_t recvfrom(
+        int fd, void *buffer, size_t size, int flags, sockaddr *address, socklen_t *length
+    )
+    ssize_t sendto(
+        int fd, const void *buffer, size_t size, int flags, const sockaddr *to, socklen_t length
+    )
     ssize_t send(int fd, const void *buffer, size_t length, int flags)
     enum:
-        AF_INET, SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC, SOL_SOCKET, SO_ERROR
+        AF_INET, SOCK_STREAM, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_CLOEXEC, SOL_SOCKET, SO_ERROR
         MSG_NOSIGNAL, MSG_DONTWAIT
 
 cdef extern from "<netinet/tcp.h>" nogil:
@@ -79,6 +85,7 @@ cdef enum:
     SLOTS = 27 * HALF_BUCKET
 
     ERROR_FRAME_KIND = 255
+    KIND_AT = 4
     READ_BYTES = 256 * 1024
     BATCH_BYTES = 64 * 1024  # pipelined requests go out together up to this size
     EVENTS = 512
@@ -92,7 +99,7 @@ ctypedef int Error
 cdef enum:
     # In the order of clients.load.ERROR_KINDS.
     REFUSED, CONNECT_TIMEOUT, RESET, EOF, MISMATCH, ERROR_FRAME, TIMEOUT, UNFINISHED
-    NO_DESCRIPTORS, NO_PORTS
+    NO_DESCRIPTORS, NO_PORTS, LOST, LATE, DUPLICATED
     ERRORS
 
 ctypedef int Phase
@@ -123,3 +130,7 @@ cdef struct Connection:
     int64_t since           # ns: when the connect began; when CLOSED, when it closed
     int64_t *sent_at        # ns: a ring of `depth` send times, by sequence number
     int64_t *due_at         # ns: the same of intended times; in a closed loop the same ring
+    # Of a flow of datagrams only.
+    uint8_t *fates          # what has become of each request: a ring like those
+    uint32_t pending        # how many of them can still be answered
+    bint begun              # the latest is among them, and still to be sent

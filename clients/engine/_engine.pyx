@@ -17,6 +17,9 @@ results are added up when a phase is over.
 Between them the engine holds still, with its requests outstanding, so that whoever measures the
 server can read its CPU at the very edges of the window.
 
+*Datagrams are the same but for what can happen to them.* `DatagramWorker` replaces how a flow is
+opened, written to and read from; nothing of that is asked for on a connection's way.
+
 *A schedule needs no queue.* In an open loop the requests that are due and not yet sent are those
 between the next one of the schedule and now: to be late is not to advance. Nothing is ever dropped.
 
@@ -33,6 +36,8 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport close
+
+from cython cimport final
 
 from clients.engine._message cimport Message
 from clients.engine._schedule cimport Schedule
@@ -116,7 +121,7 @@ cdef class Worker:
         self.session = load.session
         self.connect_timeout = int(load.connect_timeout_seconds * 1e9)
         self.request_timeout = int(load.request_timeout_seconds * 1e9)
-        self.ring = (1 << (load.depth - 1).bit_length()) - 1
+        self.ring = self.places(load.depth) - 1
         self.batch = max(1, min(load.depth, BATCH_BYTES // exchange.request.length))
         self.request = Message(exchange.request, self.batch)
         self.answer = Message(exchange.answer, 1)
@@ -165,6 +170,7 @@ cdef class Worker:
                 if self.open_loop:
                     free(self.connections[index].due_at)
                 free(self.connections[index].sent_at)
+                free(self.connections[index].fates)
         if self.poll >= 0:
             close(self.poll)
         free(self.connections)
@@ -177,6 +183,13 @@ cdef class Worker:
         free(self.unanswered)
         free(self.connecting)
         free(self.free)
+
+    cdef uint64_t places(self, uint64_t depth):
+        """Return for how many requests each connection keeps times: a power of two."""
+        cdef uint64_t places = 1
+        while places < depth:
+            places *= 2
+        return places
 
     # The phases, each called by a thread of its own.
 
@@ -603,13 +616,20 @@ cdef class Worker:
     cdef void complete(self, Connection *connection, int64_t now) noexcept nogil:
         """Count the answer that has come in."""
         cdef uint64_t place = connection.answered & self.ring
-        cdef int64_t due_at = connection.due_at[place]
         connection.answered += 1
         connection.matched = 0
         self.outstanding -= 1
         if connection.idle:
             self.settle(connection)
             return
+        self.count_answer(connection, place, now)
+
+    @final
+    cdef inline void count_answer(
+        self, Connection *connection, uint64_t place, int64_t now
+    ) noexcept nogil:
+        """Count an answer to the request with this place in the ring."""
+        cdef int64_t due_at = connection.due_at[place]
         if self.phase < MEASURING:
             return
         if now < self.end:
@@ -655,3 +675,4 @@ def die_with_parent():
 
 
 include "_null_server.pxi"
+include "_datagrams.pxi"

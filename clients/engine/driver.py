@@ -8,12 +8,12 @@ import dataclasses
 import math
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from clients.engine._engine import Worker
+from clients.engine._engine import DatagramWorker, Worker
 from clients.engine._schedule import Schedule
 from clients.engine.exchange import Exchange
 from clients.load import ERROR_KINDS, AimedLoad
@@ -125,6 +125,10 @@ def allow_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+WORKERS: Mapping[str, type[Worker]] = {"tcp": Worker, "udp": DatagramWorker}
+"""What a thread of the engine is, by transport."""
+
+
 class Engine:
     """A `Driver` over epoll, without the GIL, in `load.engine_threads` threads."""
 
@@ -132,9 +136,13 @@ class Engine:
         """Prepare the part of a load that one of `load.engine_processes` drives."""
         allow_descriptors()
         exchange = Exchange.of(load)
-        self._workers = [Worker(load, exchange, share) for share in shares(load, process)]
+        self._workers = [
+            WORKERS[load.transport](load, exchange, share) for share in shares(load, process)
+        ]
         beside = [] if process else company_of(load)
-        self._company = [Worker(each, Exchange.of(each), share) for each, share in beside]
+        self._company = [
+            WORKERS[each.transport](each, Exchange.of(each), share) for each, share in beside
+        ]
         self._pool = ThreadPoolExecutor(len(self._workers) + len(self._company))
         self._seconds = self._interval_seconds = self._cpu_seconds = self._open_seconds = 0.0
 

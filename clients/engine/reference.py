@@ -29,7 +29,7 @@ RETRIED_SECONDS = 0.2
 TOTAL_RETRANS_AT = 100  # of tcpi_total_retrans in struct tcp_info (linux/tcp.h)
 READ_BYTES = 256 * 1024
 
-_CONNECT_ERRORS = {
+CONNECT_ERRORS = {
     errno.ECONNREFUSED: "refused",
     errno.EADDRNOTAVAIL: "no_ports",
     errno.ETIMEDOUT: "connect_timeout",
@@ -76,8 +76,7 @@ class Reference:
         self._exchange = Exchange.of(load)
         self._selector = selectors.DefaultSelector()
         self._connections = [
-            Connection(number, idle=number >= load.connections)
-            for number in range(load.connections + load.idle_connections)
+            self._make(number) for number in range(load.connections + load.idle_connections)
         ]
         # The open loop: the schedule goes on where the phase before has left it.
         self._schedule = due_times(load.rate, load.arrivals, load.seed) if load.rate else None
@@ -97,6 +96,9 @@ class Reference:
         self._send_lags: list[float] = []
         self._arrivals: list[float] = []
         self._unanswered: list[float] = []
+
+    def _make(self, number: int) -> Connection:
+        return Connection(number, idle=number >= self._load.connections)
 
     # The phases.
 
@@ -277,13 +279,13 @@ class Reference:
         self._selector.register(connection.socket, selectors.EVENT_WRITE, connection)
         error = connection.socket.connect_ex((self._load.host, self._load.port))
         if error not in {0, errno.EINPROGRESS}:
-            self._fail(connection, _CONNECT_ERRORS.get(error, "reset"))
+            self._fail(connection, CONNECT_ERRORS.get(error, "reset"))
 
     def _finish_connect(self, connection: Connection) -> None:
         assert connection.socket is not None  # noqa: S101  # for mypy
         error = connection.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
-            self._fail(connection, _CONNECT_ERRORS.get(error, "reset"))
+            self._fail(connection, CONNECT_ERRORS.get(error, "reset"))
             return
         connection.connecting = False
         seconds = time.monotonic() - connection.since
@@ -322,19 +324,8 @@ class Reference:
 
     def _flush(self, connection: Connection) -> None:
         assert connection.socket is not None  # noqa: S101  # for mypy
-        while self._may_begin(connection):
-            sent_at = due_at = time.monotonic()
-            if self._schedule is not None and not connection.idle:
-                if not self._overdue(sent_at):
-                    break
-                due_at = self._take_due()
-                if self._counting and due_at >= self._begin:
-                    self._send_lags.append(sent_at - due_at)
-            request = self._exchange.request.bytes_of(connection.number, connection.begun)
-            connection.unsent += request
-            connection.outstanding.append(Request(connection.begun, due_at, sent_at))
-            connection.begun += 1
-            connection.begun_in_session += 1
+        while self._may_begin(connection) and self._begin_request(connection):
+            pass
         with contextlib.suppress(BlockingIOError):
             try:
                 while connection.unsent:
@@ -345,6 +336,26 @@ class Reference:
                 return
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.unsent else 0)
         self._selector.modify(connection.socket, wanted, connection)
+        self._queue(connection)
+
+    def _begin_request(self, connection: Connection) -> Request | None:
+        """Have one more request to send, if an open loop has one that is due."""
+        sent_at = due_at = time.monotonic()
+        if self._schedule is not None and not connection.idle:
+            if not self._overdue(sent_at):
+                return None
+            due_at = self._take_due()
+            if self._counting and due_at >= self._begin:
+                self._send_lags.append(sent_at - due_at)
+        request = Request(connection.begun, due_at, sent_at)
+        connection.unsent += self._exchange.request.bytes_of(connection.number, connection.begun)
+        connection.outstanding.append(request)
+        connection.begun += 1
+        connection.begun_in_session += 1
+        return request
+
+    def _queue(self, connection: Connection) -> None:
+        """Have a connection wait for the next request that is due, if it can take one."""
         can_take_one = self._schedule is not None and self._has_room(connection)
         if can_take_one and connection not in self._free:
             self._free.append(connection)
