@@ -7,6 +7,15 @@ histograms. It obeys the same rules (docs/method.md) and knows nothing of the en
 
 from __future__ import annotations
 
+__all__ = [
+    "CONNECT_ERRORS",
+    "READ_BYTES",
+    "RETRY_SECONDS",
+    "Connection",
+    "Reference",
+    "Request",
+]
+
 import contextlib
 import errno
 import math
