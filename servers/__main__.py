@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from servers.catalog import Model
+    from servers.commands import Commands
 
 USAGE = """\
 Usage: python -m servers MODEL [OPTION VALUE]...
@@ -61,6 +62,10 @@ Options:
                      the peer is told so (LIMIT), and its connection goes on
   --switch-interval SECONDS
                      after which a thread lets others have the GIL (0.005, as Python has it)
+  --exec NAME=/PATH,ARGUMENT,...
+                     run this program for whoever asks for NAME; may be given again (no commands)
+  --exec-at-once NUMBER
+                     commands at a time, over all connections; 0: any number (4 for each CPU)
   --watch-stdin      end, children and all, as soon as standard input ends or has anything to say
   --help
 
@@ -69,6 +74,7 @@ Examples:
   python -m servers process-pool --workers 8 --host 0.0.0.0
   python -m servers asyncio --port 8000 --root shared
   python -m servers asyncio --idle-timeout 5 --max-connections 1000
+  python -m servers thread --port 8000 --exec uptime=/usr/bin/uptime,-p --exec date=/bin/date
 """
 
 STDOUT = 1
@@ -83,12 +89,14 @@ NUMBERS = {
     "--max-connections": range(1_000_001),
     "--max-upload": range(2**63),
     "--max-uploads-at-once": range(1_001),
+    "--exec-at-once": range(1_001),
 }
 TIMEOUTS = {"--idle-timeout": 60.0, "--write-timeout": 30.0}
 """With what they are unless told: for a server run by hand. bench measures without them."""
 SECONDS = {**TIMEOUTS, "--grace": GRACE_SECONDS}
 TAKEN_BY = {
-    "tcp": {"--backlog", "--max-connections", "--root", "--max-upload", "--max-uploads-at-once"},
+    "tcp": {"--backlog", "--max-connections", "--root", "--max-upload", "--max-uploads-at-once",
+        "--exec", "--exec-at-once"},
     "udp": {"--receive-buffer"},
 }
 """Options that mean nothing to models with another transport."""
@@ -96,7 +104,8 @@ MOST_SECONDS = 86_400
 MOST_DIGITS = 20
 SWITCH = "--switch-interval"
 LEAST_SWITCH_SECONDS, MOST_SWITCH_SECONDS = 1e-6, 10.0
-VALUES = {"--host", "--root", SWITCH, *NUMBERS, *SECONDS}
+REPEATED = "--exec"
+VALUES = {"--host", "--root", SWITCH, REPEATED, *NUMBERS, *SECONDS}
 FLAGS = {"--watch-stdin", "--help"}
 
 
@@ -111,7 +120,7 @@ class UsageError(Exception):
 def main(arguments: list[str]) -> int:
     """Serve as the command line says, and return the exit code."""
     try:
-        words, options = parse(arguments)
+        words, options, programs = parse(arguments)
         if "--help" in options:
             write(usage())
             return 0
@@ -123,7 +132,8 @@ def main(arguments: list[str]) -> int:
             sys.setswitchinterval(switch_interval(options[SWITCH]))
         if timeouts:
             voice.ration()
-        service = serving(numbers, options.get("--root"), timeouts)
+        commands = commanding(programs, numbers) if programs else None
+        service = serving(numbers, options.get("--root"), timeouts, commands)
     except (UsageError, UnknownModel) as error:
         print(error, file=sys.stderr)
         return 2
@@ -190,7 +200,22 @@ def say_the_rest(timeouts: Timeouts, listener: Any) -> None:
             os.write(STDOUT, (last_line() + "\n").encode())
 
 
-def serving(numbers: dict[str, int], root: str | None, timeouts: Timeouts) -> Service:
+def commanding(programs: list[str], numbers: dict[str, int]) -> Commands:
+    """Return the commands to offer; UsageError when they cannot be."""
+    from servers.commands import commands_of
+
+    import_module("servers.drivers.running")  # with subprocess; or each child would, once forked
+    try:
+        return commands_of(
+            programs, numbers.get("--exec-at-once"), numbers.get("--limit", DEFAULT_LIMIT)
+        )
+    except ValueError as error:
+        raise UsageError(f"--exec {error}.") from None
+
+
+def serving(
+    numbers: dict[str, int], root: str | None, timeouts: Timeouts, commands: Commands | None
+) -> Service:
     """Return the service to offer."""
     try:
         return Service(
@@ -199,6 +224,7 @@ def serving(numbers: dict[str, int], root: str | None, timeouts: Timeouts) -> Se
             timeouts,
             numbers.get("--max-upload", MOST_UPLOAD_BYTES),
             numbers.get("--max-uploads-at-once", MOST_UPLOADS_AT_ONCE),
+            commands,
         )
     except OSError as error:
         raise UsageError(f"Cannot serve the files in {root}: {error.strerror}.") from None
@@ -228,10 +254,14 @@ def write(text: str) -> None:
         raise Unheard(f"Cannot write to standard output: {error.strerror}.") from None
 
 
-def parse(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Split the command line into words and options; the value of a flag is empty."""
+def parse(arguments: list[str]) -> tuple[list[str], dict[str, str], list[str]]:
+    """Split the command line into words, options and the values of the one that is repeated.
+
+    The value of a flag is empty.
+    """
     words = []
     options = {}
+    repeated = []
     rest = iter(arguments)
     for argument in rest:
         name, equals, value = argument.partition("=")
@@ -243,9 +273,11 @@ def parse(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
             options[name] = value if equals else next(rest, "")
             if not options[name]:
                 raise UsageError(f"{name} needs a value.")
+            if name == REPEATED:
+                repeated.append(options[name])
         else:
             raise UsageError(f"There is no option {argument}; see --help.")
-    return words, options
+    return words, options, repeated
 
 
 def chosen(words: list[str], options: dict[str, str]) -> Model:

@@ -27,6 +27,7 @@ from hashlib import sha256
 from io import FileIO
 from stat import S_ISREG
 
+from servers.places import Places
 from servers.protocol import (
     DATA,
     DATA_BYTES,
@@ -45,7 +46,7 @@ from servers.protocol import (
     pack_header,
 )
 from servers.steps import TURN, SendFile
-from servers.uploads import HIDDEN, Places, Upload, replaceable, sweep
+from servers.uploads import HIDDEN, Upload, replaceable, sweep
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
@@ -86,7 +87,7 @@ class Files:
         sweep(self.root)
         self._limit = limit
         self._most_upload_bytes = most_upload_bytes
-        self._places = Places(uploads_at_once)
+        self._places = Places(uploads_at_once, "uploads")
         self._digests: dict[Key, str] = {}
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "ECHO",
     "END",
     "ERROR",
+    "EXEC",
     "FAULT",
     "GET",
     "HEADER",
@@ -35,6 +36,7 @@ __all__ = [
     "BodyError",
     "BusyError",
     "ChangedError",
+    "CommandsBusyError",
     "Connection",
     "DigestError",
     "Frame",
@@ -42,6 +44,8 @@ __all__ = [
     "KindError",
     "LimitError",
     "NameRefusedError",
+    "NoCommandError",
+    "NoExecError",
     "NoRootError",
     "NotFileError",
     "NotFoundError",
@@ -75,6 +79,7 @@ ECHO = 1
 UPPER = 2
 COMPUTE = 3
 WAIT = 4
+EXEC = 5
 GET = 16
 PUT = 17
 LIST = 18
@@ -113,8 +118,9 @@ class ProtocolError(Exception):
      │    ├── KindError
      │    ├── BodyError
      │    ├── LimitError
-     │    └── NoRootError, NameRefusedError, NotFoundError, NotFileError,
-     │        DigestError, SizeError, StorageError, ChangedError
+     │    ├── NoRootError, NameRefusedError, NotFoundError, NotFileError,
+     │    │   DigestError, SizeError, StorageError, ChangedError
+     │    └── NoExecError, NoCommandError, CommandsBusyError
      ├── StateError        the two sides no longer agree where they are: the server closes
      └── BusyError, IdleError    not about a request: the server will not wait, and closes
     """
@@ -233,6 +239,24 @@ class IdleError(ProtocolError):
     """The peer has kept the server waiting for too long."""
 
     code = 16
+
+
+class NoExecError(RequestError):
+    """The server runs no commands."""
+
+    code = 18
+
+
+class NoCommandError(RequestError):
+    """There is no command of this name, or none that can be started."""
+
+    code = 19
+
+
+class CommandsBusyError(RequestError):
+    """As many commands run as may; a connection that is refused gets the same code."""
+
+    code = BusyError.code
 
 
 def frame(kind: int, tag: int, body: bytes = b"") -> bytes:

@@ -1,8 +1,8 @@
 """What a request means: the one service that every model offers.
 
 A reply is bytes ready to be sent or, where the model has to do something in between, an iterator
-of the steps in servers/steps.py: bytes to send, or a `Wait` or `SendFile` that each driver carries
-out in its own way (a sleep, a timer; the kernel's sendfile). No socket and no clock in here.
+of the steps in servers/steps.py: bytes to send, or a `Wait`, `SendFile` or `Run` that each driver
+carries out in its own way (a sleep, a timer; the kernel's sendfile). No socket, no clock in here.
 
 What may come depends on where the conversation is. So a session looks each kind up in a table:
 HANDLERS between requests, RECEIVING from a PUT to its END, SWALLOWING from a refusal to that END.
@@ -23,6 +23,7 @@ from servers.protocol import (
     ECHO,
     END,
     ERROR,
+    EXEC,
     FAULT,
     GET,
     LIST,
@@ -36,6 +37,7 @@ from servers.protocol import (
     IdleError,
     KindError,
     LimitError,
+    NoExecError,
     NoRootError,
     ProtocolError,
     RequestError,
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from servers.datagrams import Conversation
+    from servers.commands import Commands
     from servers.files import Files
     from servers.life.timeouts import Timeouts
     from servers.steps import LastStep, Step
@@ -90,6 +93,7 @@ class Service:
         timeouts: Timeouts | None = None,
         most_upload_bytes: int = MOST_UPLOAD_BYTES,
         uploads_at_once: int = MOST_UPLOADS_AT_ONCE,
+        commands: Commands | None = None,
     ) -> None:
         """Refuse frames whose body has more than `limit` bytes; offer the files under `root`.
 
@@ -98,6 +102,7 @@ class Service:
         """
         self._limit = limit
         self.timeouts = timeouts
+        self._commands = commands
         self._files: Files | None = None
         if root is not None:
             from servers.files import Files  # brings json and hashlib
@@ -106,7 +111,7 @@ class Service:
 
     def session(self) -> Session:
         """Return the service's side of a new connection."""
-        return Session(self._limit, self._files, self.timeouts)
+        return Session(self._limit, self._files, self.timeouts, self._commands)
 
     def datagrams(self, drop: Callable[[str], object]) -> Conversation:
         """Return the service's side of all datagrams; `drop` is told why one is not answered."""
@@ -121,6 +126,7 @@ class Session:
     """The service's side of one connection; to be closed with it."""
 
     __slots__ = (
+        "_commands",
         "_connection",
         "_files",
         "_handlers",
@@ -137,8 +143,10 @@ class Session:
         limit: int = DEFAULT_LIMIT,
         files: Files | None = None,
         timeouts: Timeouts | None = None,
+        commands: Commands | None = None,
     ) -> None:
         self._connection = Connection(limit)
+        self._commands = commands
         self.timeouts = timeouts  # for the driver, which does the waiting
         self._files = files
         self._handlers = HANDLERS
@@ -153,7 +161,7 @@ class Session:
         self._handlers = DATAGRAMS
 
     def close(self) -> None:
-        """Let go of the files of a transfer under way, and leave nothing of an upload."""
+        """Let go of what a reply under way has, and leave nothing of an upload."""
         if self._sending is not None:
             self._sending.close()  # not left to whoever holds it: a traceback may, for long
             self._sending = None
@@ -275,6 +283,12 @@ class Session:
         self._sending = self._root().get(tag, body)
         return self._sending
 
+    def _exec(self, tag: int, body: bytes) -> Reply:
+        if self._commands is None:
+            raise NoExecError("This server runs no commands.")
+        self._sending = self._commands.answer(tag, body)
+        return self._sending
+
     def _list(self, tag: int, _body: bytes) -> Reply:
         return self._in_its_turn(LIST, tag, self._root().listing)
 
@@ -375,6 +389,7 @@ HANDLERS = table(
         UPPER: Session._upper,
         COMPUTE: Session._compute,
         WAIT: Session._wait,
+        EXEC: Session._exec,
         GET: Session._get,
         PUT: Session._put,
         LIST: Session._list,

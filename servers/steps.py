@@ -14,6 +14,7 @@ __all__ = [
     "LastStep",
     "Report",
     "Reset",
+    "Run",
     "SendFile",
     "ShutSending",
     "Step",
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from io import FileIO
     from socket import socket
+
+    from servers.command import Command
 
 
 class Wait:
@@ -51,6 +54,19 @@ class SendFile:
         self.file = file
         self.offset = offset
         self.count = count
+
+
+class Run:
+    """A step: run the program `argv` to its end, or end it, and tell `command` what comes of it.
+
+    The driver sends the frames that `command` makes of the output while that comes.
+    """
+
+    __slots__ = ("argv", "command")
+
+    def __init__(self, argv: tuple[str, ...], command: Command) -> None:
+        self.argv = argv
+        self.command = command
 
 
 class ShutSending:
@@ -106,7 +122,7 @@ class CutShort(OSError):  # noqa: N818 - it says what happened to the frame
 
 
 if TYPE_CHECKING:
-    Step = bytes | Wait | SendFile
+    Step = bytes | Wait | SendFile | Run
     """Of a reply."""
     LastStep = bytes | ShutSending | DrainFor | Reset | Report
     """Of a farewell."""

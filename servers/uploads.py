@@ -16,15 +16,11 @@ Permissions
     far as this server may give a file away. The group of a file that keeps the server's own may do
     no more than everybody: the bits were meant for another group. setuid, setgid and sticky bits,
     access lists and attributes do not carry over, for the contents are a stranger's.
-Places
-    So many uploads at a time, whatever processes a server forks. A place is a byte of an unnamed
-    file, and whoever holds the lock on it has the place: the lock belongs to a descriptor of the
-    upload's own (F_OFD_SETLK), so a worker that is killed gives its places back.
 """
 
 from __future__ import annotations
 
-__all__ = ["HIDDEN", "Places", "Upload", "replaceable", "sweep"]
+__all__ = ["HIDDEN", "Upload", "replaceable", "sweep"]
 
 import errno
 import fcntl
@@ -33,8 +29,8 @@ import os
 from contextlib import suppress
 from hashlib import sha256
 from stat import S_ISLNK, S_ISREG
-from struct import Struct
 
+from servers.places import NoPlace
 from servers.protocol import (
     BodyError,
     DigestError,
@@ -51,6 +47,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from servers.places import Places
+
     Remember = Callable[[os.stat_result, str], None]
 
 HIDDEN = b".threadmill-"
@@ -63,46 +61,11 @@ NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR}
 """What open() says where there is no O_TMPFILE: the file system, or the kernel."""
 TRIES = 10
 """How often a sweep may be quicker to lock a hidden file than the server that has just made it."""
-FLOCK = Struct("hhqqi0q")
 PERMISSIONS = 0o777
 OWNER_READS = 0o400
 OWNER_ONLY = 0o600
 GROUP = 0o070
 OTHERS = 0o007
-
-
-class Places:
-    """How many uploads may be under way at a time, in this process and those that it forks."""
-
-    def __init__(self, count: int) -> None:
-        """Make `count` places; 0: nobody counts. OSError when that cannot be."""
-        self._count = count
-        self._file = os.memfd_create("uploads") if count else -1
-        self._tried = 0
-
-    def take(self) -> int:
-        """Return a descriptor that holds a place until it is closed, or -1 if nobody counts."""
-        if not self._count:
-            return -1
-        # Opened anew: a copy of a descriptor would share its locks.
-        holder = os.open(f"/proc/self/fd/{self._file}", os.O_RDWR | os.O_CLOEXEC)
-        self._tried += 1
-        first = os.getpid() + self._tried  # processes and uploads one after another do not collide
-        for number in range(self._count):
-            try:
-                lock_byte(holder, (first + number) % self._count)
-            except (BlockingIOError, PermissionError):
-                continue  # taken
-            return holder
-        os.close(holder)
-        raise LimitError(
-            f"{self._count} uploads are under way, as many as there may be at a time: try later."
-        )
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._file >= 0:
-            os.close(self._file)
 
 
 class Upload:
@@ -119,7 +82,10 @@ class Upload:
         self._received = 0
         self._hashed = sha256()
         self._hidden = b""  # the name it has for now, if any
-        self._place = places.take()
+        try:
+            self._place = places.take()
+        except NoPlace as full:
+            raise LimitError(str(full)) from None
         try:
             self._descriptor = self._create()
             # As the umask, or the directory, has it.
@@ -293,12 +259,6 @@ def lock(descriptor: int) -> bool:
     except OSError:
         return True
     return True
-
-
-def lock_byte(descriptor: int, place: int) -> None:
-    """Lock one byte for as long as the file is open; OSError when another has locked it."""
-    # A struct flock: type, whence, start, length, process.
-    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0))
 
 
 def sweep(root: int) -> None:

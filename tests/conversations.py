@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from servers.commands import Commands
 from servers.drivers import blocking, protocols, streams, yielding
 from servers.drivers.scheduler import Scheduler
 from servers.life.timeouts import Timeouts
@@ -79,10 +80,13 @@ class Conversations:
         limit: int = DEFAULT_LIMIT,
         idle_seconds: float = 0.0,
         write_seconds: float = 0.0,
+        commands: Commands | None = None,
     ) -> None:
         self._converse = DRIVERS[driver]
         self._timeouts = Timeouts(idle_seconds, write_seconds)
-        self._service = Service(limit, None if root is None else str(root), self._timeouts)
+        self._service = Service(
+            limit, None if root is None else str(root), self._timeouts, commands=commands
+        )
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads: list[threading.Thread] = []
 

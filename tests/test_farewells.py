@@ -201,7 +201,7 @@ def test_the_blocking_driver_waits_as_it_is_told(tmp_path: Path) -> None:
     def never_block(connection: socket.socket) -> None:
         connection.setblocking(False)
 
-    waiting = Waiting(sleep, wait_until, never_block, os.sendfile)
+    waiting = Waiting(sleep, wait_until, never_block, os.sendfile, blocking.start_child)
     service = Service(root=str(tmp_path), timeouts=Timeouts(5, 5))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         with Peer(listener.getsockname()[1], 2**16) as peer:

@@ -34,7 +34,7 @@ from servers.service import (
     SENTENCE_BYTES,
     Session,
 )
-from servers.steps import TURN, SendFile
+from servers.steps import TURN, Run, SendFile
 from tests.golden import EXCHANGES, Exchange
 
 ROUNDS = (1000).to_bytes(4, "big")
@@ -47,7 +47,7 @@ def steps(*requests: bytes) -> list[bytes | float]:
     return [
         step if isinstance(step, bytes) else step.seconds
         for step in received
-        if not isinstance(step, SendFile)  # there are no files here
+        if not isinstance(step, SendFile | Run)  # there are no files and no commands here
     ]
 
 

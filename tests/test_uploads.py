@@ -17,9 +17,10 @@ import pytest
 
 from servers import uploads
 from servers.files import Files
+from servers.places import Places
 from servers.protocol import DEFAULT_LIMIT, ECHO, PUT, Connection, Frame, frame
 from servers.service import Session
-from servers.uploads import HIDDEN, Places, take_over
+from servers.uploads import HIDDEN, take_over
 from tests.transfers import accepted, end, error_of, meta, pieces, upload
 
 LEFT = ".threadmill-0123456789abcdef"
@@ -389,5 +390,5 @@ def test_places_are_counted_over_processes_and_a_killed_one_gives_its_own_back(
 
 
 def test_without_a_bound_there_is_any_number_of_places() -> None:
-    with closing(Places(0)) as places:
+    with closing(Places(0, "uploads")) as places:
         assert {places.take() for _ in range(1000)} == {-1}

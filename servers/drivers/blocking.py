@@ -22,16 +22,17 @@ from time import monotonic, sleep
 
 from servers.drivers import RECEIVE_BYTES
 from servers.life.timeouts import Idle, Stuck, reset_at_close
-from servers.steps import CutShort, DrainFor, Reset, SendFile, ShutSending, StuckPeer
+from servers.steps import CutShort, DrainFor, Reset, SendFile, ShutSending, StuckPeer, Wait
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from servers.drivers.running import Child
     from servers.life.timeouts import Timeouts
     from servers.service import Session
-    from servers.steps import LastStep
+    from servers.steps import LastStep, Run
 
 READ = select.POLLIN
 WRITE = select.POLLOUT
@@ -39,7 +40,7 @@ MOMENT_MICROSECONDS = 50_000
 TIMEVAL = Struct("ll")
 
 
-def wait_until(connection: socket.socket, event: int, seconds: float | None) -> None:
+def wait_until(connection: socket.socket | Child, event: int, seconds: float | None) -> None:
     """Wait for READ or WRITE to come to a socket, but no longer than so many seconds."""
     poll = select.poll()
     poll.register(connection, event)
@@ -53,8 +54,15 @@ def have_calls_fail_soon(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, option, moment)
 
 
-Waiting = namedtuple("Waiting", "sleep wait_until have_calls_fail_soon sendfile")
-"""How a runtime waits, as four functions.
+def start_child(run: Run) -> Child:
+    """Start a program; OSError when that cannot be."""
+    from servers.drivers.running import Child  # with subprocess, which few servers need
+
+    return Child(run)
+
+
+Waiting = namedtuple("Waiting", "sleep wait_until have_calls_fail_soon sendfile start_child")
+"""How a runtime waits, as five functions.
 
 sleep(seconds)                           let at least so long pass; 0: let the others have a turn
 wait_until(connection, event, seconds)   until READ or WRITE comes, or so long (None: for ever)
@@ -62,8 +70,9 @@ have_calls_fail_soon(connection)         asked once, where there are timeouts: r
                                          to raise BlockingIOError when they cannot go on at once,
                                          or after a moment
 sendfile(to, from, offset, count)        as os.sendfile, which may raise BlockingIOError
+start_child(run)                         a Child of servers/drivers/running.py
 """
-KERNEL = Waiting(sleep, wait_until, have_calls_fail_soon, os.sendfile)
+KERNEL = Waiting(sleep, wait_until, have_calls_fail_soon, os.sendfile, start_child)
 """A thread waits in the kernel."""
 
 
@@ -106,8 +115,10 @@ def exchange(connection: socket.socket, session: Session, waiting: Waiting) -> N
                 send(step)
             elif isinstance(step, SendFile):
                 send_file(connection, timeouts, waiting, step)
-            else:
+            elif isinstance(step, Wait):
                 waiting.sleep(step.seconds)
+            else:
+                run_program(connection, timeouts, waiting, step)
         if idle and steps:
             idle.restart()
 
@@ -190,6 +201,48 @@ def send_file(
         if not sent:
             raise CutShort
         offset += sent
+
+
+def run_program(
+    connection: socket.socket, timeouts: Timeouts | None, waiting: Waiting, step: Run
+) -> None:
+    """Run a program and send what it writes; it is ended when the peer goes."""
+    try:
+        child = waiting.start_child(step)
+    except OSError as error:
+        step.command.cannot_start(error)
+        return
+    wont_wait, usual = 0.0, connection.gettimeout()
+    connection.settimeout(wont_wait)  # or nobody would look at the program's time
+    try:
+        for item in child.frames():
+            if isinstance(item, bytes):
+                send_beside(connection, timeouts, waiting, child, item)
+            else:
+                waiting.wait_until(child, READ, item)
+    finally:
+        child.close()
+        connection.settimeout(usual)
+
+
+def send_beside(
+    connection: socket.socket,
+    timeouts: Timeouts | None,
+    waiting: Waiting,
+    child: Child,
+    data: bytes,
+) -> None:
+    """Send all of `data` to a peer that may be slow, while a program's time goes by."""
+    left = memoryview(data)
+    stuck = None
+    while left:
+        try:
+            left = left[connection.send(left) :]
+        except BlockingIOError:
+            stuck = stuck or Stuck(timeouts.write if timeouts else 0, connection)
+            times = stuck.left(), child.left()
+            least = min((each for each in times if each is not None), default=None)
+            waiting.wait_until(connection, WRITE, least)
 
 
 def drain(connection: socket.socket, seconds: float) -> None:

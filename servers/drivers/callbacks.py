@@ -19,6 +19,7 @@ from servers.steps import (
     IdlePeer,
     Report,
     Reset,
+    Run,
     SendFile,
     ShutSending,
     StuckPeer,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 
 ROOM, FILE, TIME, END = "room to send", "a file's piece to go", "a time to pass", "the peer's end"
+PROGRAM = "a program to end"
 """What a step under way may wait for."""
 
 
@@ -103,6 +105,11 @@ class Conversation:
             if has_room:
                 self.resumed()
 
+    def ran(self) -> None:
+        """Go on, for a program has ended and what it has written was sent."""
+        if self._waits_for == PROGRAM:
+            self._go_on()
+
     def failed(self, fault: type[OSError]) -> None:
         """Do what a fault calls for."""
         if not self._is_over:
@@ -126,6 +133,10 @@ class Conversation:
 
     def send_file(self, step: SendFile) -> None:
         """Send a piece of a file, and call `file_sent`, or `failed` with CutShort."""
+        raise NotImplementedError
+
+    def run(self, step: Run) -> None:
+        """Run a program and send what it writes, and call `ran`; `lost` is to end it."""
         raise NotImplementedError
 
     def send_end(self) -> None:
@@ -210,6 +221,10 @@ class Conversation:
         self._watch_for_room()
         self.send_file(step)
 
+    def _run(self, step: Run) -> None:
+        self._waits_for = PROGRAM
+        self.run(step)
+
     def _shut_sending(self, _: ShutSending) -> None:
         self.send_end()
 
@@ -263,6 +278,7 @@ class Conversation:
 DO: dict[type, Callable[..., None]] = {
     Wait: Conversation._wait,
     SendFile: Conversation._send_file,
+    Run: Conversation._run,
     ShutSending: Conversation._shut_sending,
     DrainFor: Conversation._drain,
     Reset: Conversation._reset,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from servers.service import Service
-    from servers.steps import SendFile
+    from servers.steps import Run, SendFile
 
 
 class Conversing(Conversation, asyncio.Protocol):
@@ -33,6 +33,8 @@ class Conversing(Conversation, asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._has_room = True
         self._sending: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._room: asyncio.Future[None] | None = None  # what a program under way may wait for
 
     async def connect(self) -> None:
         """Begin: the loop makes a transport of the connection."""
@@ -54,7 +56,11 @@ class Conversing(Conversation, asyncio.Protocol):
         if self._sending:
             self._sending.cancel()
         self.lost()
-        self._over()
+        if self._running:  # until the program has ended
+            self._running.cancel()
+            self._running.add_done_callback(lambda _: self._over())
+        else:
+            self._over()
 
     data_received = Conversation.received
 
@@ -70,6 +76,8 @@ class Conversing(Conversation, asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on."""
         self._has_room = True
+        if self._room and not self._room.done():
+            self._room.set_result(None)
         self.resumed()
 
     def send(self, data: bytes) -> bool:
@@ -106,6 +114,24 @@ class Conversing(Conversation, asyncio.Protocol):
             self.failed(CutShort)
         else:
             self.file_sent(has_room=self.send(piece))
+
+    def run(self, step: Run) -> None:
+        """See `Conversation`."""
+        self._running = self._loop.create_task(self._run_program(step))
+
+    async def _run_program(self, step: Run) -> None:
+        from servers.drivers import awaited  # with what few servers need
+
+        await awaited.run_program(step, self._send_and_wait, awaited.ASYNCIO)
+        self._running = None
+        self.ran()
+
+    async def _send_and_wait(self, data: bytes) -> None:
+        """Send `data`, and return when there is room for more."""
+        if not self.send(data):
+            self._watch_for_room()
+            self._room = self._loop.create_future()
+            await self._room
 
     def send_end(self) -> None:
         """See `Conversation`."""

@@ -56,6 +56,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
 
+    from servers.drivers.running import Child
+
+    Awaited = socket.socket | Child
+    """What has a descriptor to wait for."""
+
 Trap = tuple[Callable[..., None], tuple[object, ...]]
 """What to have the scheduler do: one of its operations, and arguments to follow the task."""
 Waiting = tuple[Trap]
@@ -82,7 +87,7 @@ def trap(operation: Callable[..., None], *arguments: object) -> Waiting:
     return ((operation, arguments),)
 
 
-def readable(sock: socket.socket, since: float | None = None) -> Waiting:
+def readable(sock: Awaited, since: float | None = None) -> Waiting:
     """Wait until `sock` has something to receive; patience counts from now, or from `since`."""
     return trap(Scheduler.wake_when_ready, sock, READ, since)
 
@@ -201,7 +206,7 @@ class Scheduler:
         heapq.heappush(self._timers, (monotonic() + seconds, next(self._timer_numbers), timer))
         return timer
 
-    def close(self, sock: socket.socket) -> None:
+    def close(self, sock: Awaited) -> None:
         """Close a socket that tasks have waited for."""
         if self._registered.pop(sock.fileno(), None) is not None:
             self._epoll.unregister(sock)
@@ -230,7 +235,7 @@ class Scheduler:
             operation(self, task, *arguments)
 
     def wake_when_ready(
-        self, task: Task, sock: socket.socket, event: int, since: float | None = None
+        self, task: Task, sock: Awaited, event: int, since: float | None = None
     ) -> None:
         """Operation of a trap: let `task` go on when `event` comes to `sock`."""
         descriptor = sock.fileno()
@@ -270,6 +275,11 @@ class Scheduler:
     def wake_later(self, task: Task, seconds: float) -> None:
         """Operation of a trap: let `task` go on in `seconds`."""
         self.call_later(seconds, partial(self._turns.append, task))
+
+    def wake(self, sock: Awaited) -> None:
+        """Let the task that waits for `sock`, if one does, go on though nothing has come."""
+        if task := self._waiting.pop(sock.fileno(), None):
+            self._turns.append(task)
 
     def _look_at_sockets(self) -> None:
         """Wait for sockets, no longer than until someone can go on or a timer is due."""

@@ -15,17 +15,26 @@ from functools import partial
 
 from servers.drivers import RECEIVE_BYTES
 from servers.life.timeouts import Idle, Stuck, reset_at_close
-from servers.steps import CutShort, DrainFor, IdlePeer, Reset, SendFile, ShutSending, StuckPeer
+from servers.steps import (
+    CutShort,
+    DrainFor,
+    IdlePeer,
+    Reset,
+    SendFile,
+    ShutSending,
+    StuckPeer,
+    Wait,
+)
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
     from typing import Any
 
     from servers.life.timeouts import Timeouts
     from servers.service import Service, Session
-    from servers.steps import LastStep
+    from servers.steps import LastStep, Run
 
 
 async def converse(service: Service, reader: StreamReader, writer: StreamWriter) -> None:
@@ -78,8 +87,10 @@ async def exchange(session: Session, reader: StreamReader, writer: StreamWriter)
                 await drain()
             elif isinstance(step, SendFile):
                 await send_file(writer, step, timeouts)
-            else:
+            elif isinstance(step, Wait):
                 await asyncio.sleep(step.seconds)
+            else:
+                await run_program(writer, drain, step)
         if idle and steps:
             idle.restart()
     writer.transport.set_write_buffer_limits(0)
@@ -159,6 +170,19 @@ async def in_time(
         return task.result()
     finally:
         task.cancel()  # which does nothing to one that is done
+
+
+async def run_program(
+    writer: StreamWriter, drain: Callable[[], Coroutine[Any, Any, None]], step: Run
+) -> None:
+    """Run a program and send what it writes; it is ended when the peer goes."""
+    from servers.drivers import awaited  # with what few servers need
+
+    async def send(data: bytes) -> None:
+        writer.write(data)
+        await drain()
+
+    await awaited.run_program(step, send, awaited.ASYNCIO)
 
 
 async def throw_away(reader: StreamReader, seconds: float) -> None:

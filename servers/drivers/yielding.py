@@ -20,19 +20,24 @@ from servers.drivers.scheduler import (
     sleep,
 )
 from servers.life.timeouts import LOOKS, Idle, reset_at_close
-from servers.steps import DrainFor, IdlePeer, Reset, SendFile, ShutSending, StuckPeer
+from servers.steps import DrainFor, IdlePeer, Reset, SendFile, ShutSending, StuckPeer, Wait
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
+    from servers.drivers.running import Child
     from servers.drivers.scheduler import Patience, Task, Trap
     from servers.life.timeouts import Timeouts
     from servers.service import Session
-    from servers.steps import LastStep
+    from servers.steps import LastStep, Run
 
     Ending = Generator[Trap, None, type[OSError] | None]
+
+
+LOOK_SECONDS = 0.5
+"""By how much a beat may be late."""
 
 
 def patience(timeouts: Timeouts | None) -> Patience:
@@ -46,7 +51,7 @@ def patience(timeouts: Timeouts | None) -> Patience:
 def converse(connection: socket.socket, session: Session, scheduler: Scheduler) -> Task:
     """Serve one connection to its end, and close it; the scheduler has the timeouts' patience."""
     try:
-        fault = yield from exchange(connection, session)
+        fault = yield from exchange(connection, session, scheduler)
         while steps := session.farewell(fault):
             fault = yield from take_leave(connection, session.timeouts, scheduler, steps)
     finally:
@@ -54,7 +59,7 @@ def converse(connection: socket.socket, session: Session, scheduler: Scheduler) 
         scheduler.close(connection)
 
 
-def exchange(connection: socket.socket, session: Session) -> Ending:
+def exchange(connection: socket.socket, session: Session, scheduler: Scheduler) -> Ending:
     """Answer what arrives until the peer's end or the session's; return the fault, if it is one."""
     timeouts = session.timeouts
     idle = Idle(timeouts.idle) if timeouts else None
@@ -73,8 +78,10 @@ def exchange(connection: socket.socket, session: Session) -> Ending:
                     yield from send_all(connection, step, write_seconds)
                 elif isinstance(step, SendFile):
                     yield from send_file(connection, step, write_seconds)
-                else:
+                elif isinstance(step, Wait):
                     yield from sleep(step.seconds)
+                else:
+                    yield from run_program(connection, step, write_seconds, scheduler)
             if idle:
                 if steps:
                     idle.restart()
@@ -84,6 +91,48 @@ def exchange(connection: socket.socket, session: Session) -> Ending:
     except OSError as error:
         return type(error)
     return None
+
+
+def run_program(
+    connection: socket.socket, step: Run, write_seconds: float, scheduler: Scheduler
+) -> Task:
+    """Run a program and send what it writes; it is ended when the peer goes."""
+    from servers.drivers.running import Child  # with subprocess, which few servers need
+
+    try:
+        child = Child(step)
+    except OSError as error:
+        step.command.cannot_start(error)
+        return
+    looks = Looks(child, scheduler)
+    try:
+        for item in child.frames():
+            if isinstance(item, bytes):
+                yield from send_all(connection, item, write_seconds)
+            else:
+                yield from readable(child, NEVER)  # or until it is looked after
+    finally:
+        looks.end()
+        scheduler.close(child)
+
+
+class Looks:
+    """Looks after a program now and then: whether its time is over, and whether to send a beat."""
+
+    def __init__(self, child: Child, scheduler: Scheduler) -> None:
+        self._child = child
+        self._scheduler = scheduler
+        self._look()
+
+    def _look(self) -> None:
+        left = self._child.left()
+        self._scheduler.wake(self._child)
+        seconds = LOOK_SECONDS if left is None else min(LOOK_SECONDS, left)
+        self._timer = self._scheduler.call_later(seconds, self._look)
+
+    def end(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
 
 
 def take_leave(

@@ -1,0 +1,103 @@
+"""Conversations with commands, and a look whether any process of theirs stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from bench.measure import meter
+from servers.command import COMMAND_BYTES, PIECE_BYTES
+from servers.commands import Commands
+from servers.protocol import DATA, DEFAULT_LIMIT, EXEC, frame
+from tests.conftest import eventually
+from tests.conversations import Conversations, conversing, unharmed
+from tests.peer import Peer
+
+AT_ONCE = 2
+
+
+def shell(script: str) -> tuple[str, ...]:
+    return ("/bin/sh", "-c", script)
+
+
+def programs(pids: Path) -> dict[str, tuple[str, ...]]:
+    """Return what is run; those that may go on note their process ids in a folder."""
+    note = f"read pid rest < /proc/self/stat; : > {pids}/$pid;"  # also that of a subshell
+    return {
+        "nothing": ("/bin/true",),
+        "hello": ("/bin/echo", "hello", "world"),
+        "fails": shell("echo out; echo trouble >&2; exit 7"),
+        "kills itself": shell("kill -TERM $$"),
+        "environment": shell("env | sort; pwd"),
+        "input": ("/bin/cat",),
+        "descriptors": shell("ls /proc/$$/fd"),
+        "floods": ("/usr/bin/yes", "0123456789abcde"),
+        "complains": shell("yes trouble | head -c 100000 >&2; echo done"),
+        "most": ("/usr/bin/head", "-c", str(COMMAND_BYTES), "/dev/zero"),
+        "never": shell(f"{note} sleep 1000"),
+        "never, deaf and dumb": shell(f"trap '' TERM HUP; {note} exec >&- 2>&-; sleep 1000"),
+        "leaves one": shell(f"({note} sleep 1000) & echo left"),
+        "lets one escape": shell("setsid sleep 2 & echo left"),
+        "group": shell(f"({note} sleep 1000) & {note} echo begun; wait"),
+        "floods for ever": shell(f"{note} while :; do echo 0123456789; done"),
+        "missing": ("/nowhere/at/all",),
+        "not executable": ("/etc/passwd",),
+        "a folder": ("/proc",),
+    }
+
+
+@contextmanager
+def commanding(driver: str, pids: Path) -> Iterator[Conversations]:
+    """Hold conversations in which commands can be run."""
+    commands = Commands(programs(pids), AT_ONCE, DEFAULT_LIMIT)
+    with conversing(driver, commands=commands) as conversations:
+        yield conversations
+
+
+@contextmanager
+def leaving_nothing(conversations: Conversations, pids: Path) -> Iterator[None]:
+    """Look whether no descriptor, no process and no zombie stays behind."""
+    with unharmed(conversations):
+        yield
+    assert eventually(lambda: not any(lives(pid) for pid in noted_in(pids)))
+    for path in pids.iterdir():
+        path.unlink()
+    us = os.getpid()
+    assert [each for each in meter.tree(us) if each.parent == us] == []
+
+
+def noted_in(pids: Path) -> list[int]:
+    """Return the process ids of the commands that have said theirs."""
+    return [int(path.name) for path in pids.iterdir()]
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there and is no zombie: whose child it was may be another's affair."""
+    return pid in meter.running(pid)
+
+
+def run(peer: Peer, name: str, tag: int = 1) -> tuple[bytes, dict[str, object]]:
+    """Run a command, and return its output and the last frame's values."""
+    peer.send(frame(EXEC, tag, name.encode()))
+    return rest_of(peer, tag)
+
+
+def rest_of(peer: Peer, tag: int = 1) -> tuple[bytes, dict[str, object]]:
+    """Return the output that is still to come, and the last frame's values."""
+    output = b""
+    while True:
+        kind, got, body = peer.answer()
+        assert got == tag
+        if kind != DATA:
+            break
+        assert len(body) <= PIECE_BYTES
+        output += body
+    assert kind == EXEC + 128
+    values = json.loads(body)
+    assert list(values) == ["exit", "signal", "stderr", "cut", "sha256"]
+    assert values["sha256"] == sha256(output).hexdigest()
+    return output, values
