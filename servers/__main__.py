@@ -95,8 +95,15 @@ TIMEOUTS = {"--idle-timeout": 60.0, "--write-timeout": 30.0}
 """With what they are unless told: for a server run by hand. bench measures without them."""
 SECONDS = {**TIMEOUTS, "--grace": GRACE_SECONDS}
 TAKEN_BY = {
-    "tcp": {"--backlog", "--max-connections", "--root", "--max-upload", "--max-uploads-at-once",
-        "--exec", "--exec-at-once"},
+    "tcp": {
+        "--backlog",
+        "--max-connections",
+        "--root",
+        "--max-upload",
+        "--max-uploads-at-once",
+        "--exec",
+        "--exec-at-once",
+    },
     "udp": {"--receive-buffer"},
 }
 """Options that mean nothing to models with another transport."""
@@ -204,7 +211,8 @@ def commanding(programs: list[str], numbers: dict[str, int]) -> Commands:
     """Return the commands to offer; UsageError when they cannot be."""
     from servers.commands import commands_of
 
-    import_module("servers.drivers.running")  # with subprocess; or each child would, once forked
+    for needed in ("servers.drivers.running", "json"):  # or each child would, once forked
+        import_module(needed)
     try:
         return commands_of(
             programs, numbers.get("--exec-at-once"), numbers.get("--limit", DEFAULT_LIMIT)

@@ -33,7 +33,7 @@ def program_of(value: str) -> tuple[str, tuple[str, ...]]:
     name, equals, rest = value.partition("=")
     argv = tuple(rest.split(","))
     if not (name and equals and argv[0].startswith("/")) or "\0" in value:
-        raise ValueError("must be NAME=/PATH or NAME=/PATH,ARGUMENT,...")
+        raise ValueError("must be NAME=/PATH, and ,ARGUMENT for each that it has")
     if len(os.fsencode(name)) > COMMAND_NAME_BYTES or not name.isprintable():
         raise ValueError(f"needs a printable name of at most {COMMAND_NAME_BYTES} bytes")
     return name, argv
@@ -85,9 +85,9 @@ class Commands:
 
 
 def commands_of(values: list[str], at_once: int | None, limit: int) -> Commands:
-    """Return the commands that a command line names, as many at a time as the CPUs say if it does not.
+    """Return the commands that a command line names; ValueError when it names them wrongly.
 
-    ValueError when it names none.
+    If it does not say how many run at a time, the machine's CPUs do.
     """
     usual = COMMANDS_PER_CPU * (os.cpu_count() or 1)
     return Commands(by_name(values), usual if at_once is None else at_once, limit)

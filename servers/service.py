@@ -63,8 +63,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from servers.datagrams import Conversation
     from servers.commands import Commands
+    from servers.datagrams import Conversation
     from servers.files import Files
     from servers.life.timeouts import Timeouts
     from servers.steps import LastStep, Step

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.measure import meter
 from servers.command import COMMAND_BYTES, PIECE_BYTES
 from servers.commands import Commands
-from servers.protocol import DATA, DEFAULT_LIMIT, EXEC, frame
+from servers.protocol import DATA, DEFAULT_LIMIT, EXEC, Frame, frame
 from tests.conftest import eventually
 from tests.conversations import Conversations, conversing, unharmed
 from tests.peer import Peer
@@ -84,6 +84,22 @@ def run(peer: Peer, name: str, tag: int = 1) -> tuple[bytes, dict[str, object]]:
     """Run a command, and return its output and the last frame's values."""
     peer.send(frame(EXEC, tag, name.encode()))
     return rest_of(peer, tag)
+
+
+def first_output(peer: Peer) -> bytes:
+    """Return what a command writes first, after any number of beats."""
+    while True:
+        kind, _, body = peer.answer()
+        assert kind == DATA
+        if body:
+            return body
+
+
+def end_of(peer: Peer) -> Frame:
+    """Return the frame that ends an answer."""
+    while True:
+        if (answer := peer.answer())[0] != DATA:
+            return answer
 
 
 def rest_of(peer: Peer, tag: int = 1) -> tuple[bytes, dict[str, object]]:

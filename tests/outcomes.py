@@ -28,7 +28,8 @@ every case that a server outlives it answers the next client, and its descriptor
 processes and memory are what they were; of a driver's conversation no descriptor and no thread is
 left.
 
-- *error N* is an ERROR frame with that code: 1 OVERSIZE, 2 FLAGS, 3 KIND, 15 BUSY, 16 TIMEOUT.
+- *error N* is an ERROR frame with that code: 1 OVERSIZE, 2 FLAGS, 3 KIND, 15 BUSY, 16 TIMEOUT,
+  19 NOCOMMAND.
 - *end* is a clean end of the connection between two frames; *reset* is a RST. A frame that is cut
   is never followed by a clean end, so no part is ever taken for the whole.
 - *others served* says that the other clients did not notice; *others wait* that they were served as

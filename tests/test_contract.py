@@ -11,8 +11,10 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
+from bench.measure import meter
 from servers.catalog import over
 from servers.protocol import BYE, COMPUTE, ECHO, ERROR, UPPER, WAIT, frame
+from tests.commanded import run
 from tests.conftest import (
     DEADLINE_SECONDS,
     SEVERAL_AT_ONCE,
@@ -32,7 +34,8 @@ MEBIBYTE = bytes(range(256)) * 4096
 @pytest.fixture(scope="module", params=NAMES)
 def shared(request: pytest.FixtureRequest, start_server: StartServer) -> Iterator[ServerProcess]:
     """One server of each model, for the cases that must leave it as it was."""
-    server = start_server(request.param, *workers_of(request.param, 20))
+    workers = workers_of(request.param, 20)
+    server = start_server(request.param, *workers, "--exec", "hi=/bin/echo,hi")
     yield server
     server.signal(signal.SIGTERM)
     server.exit_code()
@@ -66,6 +69,14 @@ def test_every_kind_of_request_is_answered(peer: Peer) -> None:
     assert peer.ask(ECHO, 6, MEBIBYTE) == (ECHO + 128, 6, MEBIBYTE)
     assert peer.ask(BYE, 7) == (BYE + 128, 7, b"")
     assert peer.is_at_end()
+
+
+def test_a_command_is_run_and_no_zombie_is_left(server: ServerProcess, peer: Peer) -> None:
+    peer.ask(ECHO)
+    before = len(meter.tree(server.pid))
+    for tag in range(3):
+        assert run(peer, "hi", tag)[0] == b"hi\n"
+    assert eventually(lambda: len(meter.tree(server.pid)) == before)
 
 
 def test_a_half_closed_peer_gets_every_answer_and_the_end(peer: Peer) -> None:

@@ -29,7 +29,7 @@ from servers.protocol import (
     frame,
 )
 from servers.service import Session
-from tests import test_faults_ends, test_faults_peers, test_faults_workers
+from tests import test_faults_commands, test_faults_ends, test_faults_peers, test_faults_workers
 from tests.abuse import LIMIT, code_of
 from tests.conftest import Outcome
 from tests.conversations import Conversations, conversing, unharmed
@@ -280,6 +280,7 @@ def test_a_slow_reader(hurried: Conversations, outcome: Outcome) -> None:
 
 @pytest.mark.skipif(bool(os.environ.get(WRITING)), reason="it is being written")
 def test_the_page_has_no_case_that_the_suite_has_not() -> None:
-    names = {*vars(test_faults_ends), *vars(test_faults_peers), *vars(test_faults_workers)}
-    tests = {name.removeprefix("test_").replace("_", " ") for name in names | set(globals())}
+    others = test_faults_commands, test_faults_ends, test_faults_peers, test_faults_workers
+    names = set(globals()).union(*(vars(module) for module in others))
+    tests = {name.removeprefix("test_").replace("_", " ") for name in names}
     assert {case.split(":")[0] for case, _ in parse(PAGE.read_text(encoding="utf-8"))} <= tests

@@ -144,6 +144,13 @@ def test_the_limit_is_the_one_asked_for(start_server: StartServer) -> None:
         ),
         pytest.param(["serial", "--root", "/no/such"], "No such file or directory.", id="no root"),
         pytest.param(["serial", "--root", "/dev/null"], "Not a directory.", id="a root no folder"),
+        pytest.param(["serial", "--exec", "a=b"], "--exec must be NAME=/PATH", id="no program"),
+        pytest.param(
+            ["serial", "--exec=a=/b", "--exec", "a=/c"],
+            "--exec must not name a command twice.",
+            id="a command twice",
+        ),
+        pytest.param(["udp", "--exec", "a=/b"], "takes no --exec.", id="commands by datagram"),
     ],
 )
 def test_a_bad_command_line_gets_one_sentence(arguments: list[str], sentence: str) -> None:
@@ -241,6 +248,14 @@ def test_a_server_imports_its_own_model_and_nothing_else(name: str) -> None:
 def test_a_server_with_a_root_imports_what_files_need_and_no_more(tmp_path: Path) -> None:
     imported = imported_by("serial", "--root", str(tmp_path))
     assert imported & HEAVY == {"hashlib", "json"}
+
+
+def test_a_server_with_commands_imports_what_starts_them_and_no_other_does() -> None:
+    imported = imported_by("serial", "--exec", "true=/bin/true")
+    assert imported & HEAVY - {"threading"} == {"hashlib", "json", "subprocess"}
+    assert "servers.drivers.running" in imported
+    for without in (imported_by("serial"), imported_by("thread")):
+        assert not without & {"subprocess", "servers.commands", "servers.drivers.running"}
 
 
 # Whom it outlives.
