@@ -15,7 +15,6 @@ import os
 import select
 import signal
 import subprocess
-import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -135,11 +134,10 @@ def _child(
 ) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], str]]]:
     """Start a child; gives it and what returns its last words. Nothing of it is left afterwards."""
     # As a server's: without `site`, and with folders in which .pth files are not run. What measures
-    # the suite itself starts servers by it, and has to know where it is installed.
+    # the suite itself starts servers by it, and has to know where it is installed. The folders of
+    # the interpreter come first; then ours, for pytest-benchmark, which any can import.
     bare = ["-S"] if experiment.python == "any" else []
-    path = os.pathsep.join(
-        dict.fromkeys([str(ROOT), *(sysconfig.get_path(name) for name in ("purelib", "platlib"))])
-    )
+    path = os.pathsep.join(dict.fromkeys([str(ROOT), *asked.python.libraries, *OWN.libraries]))
     with tempfile.TemporaryFile() as errors:
 
         def last_words() -> str:
@@ -204,5 +202,8 @@ def _listen(process: subprocess.Popen[bytes], outcome: Outcome, limit: float, sa
 
 def _ending(process: subprocess.Popen[bytes], failure: str, words: str) -> str:
     """Return in words how a child ended that did not say that it was done."""
-    sentence = failure or f"its process ended with {process.poll()}"
+    # Its end of the pipe is closed a moment before it can be waited for.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(0 if failure else GONE_SECONDS)
+    sentence = failure or f"its process ended with {process.returncode}"
     return "\n  ".join(filter(None, [sentence, words]))

@@ -35,8 +35,8 @@ EFFORTS = {
     effort.name: effort
     for effort in (
         Effort("least", 0, 1, 30, 60.0),  # what the tests run
-        Effort("quick", 1, 3, 30, 60.0),
-        Effort("standard", 2, 5, 50, 180.0),
+        Effort("quick", 1, 3, 30, 120.0),
+        Effort("standard", 2, 5, 50, 300.0),
         Effort("full", 3, 9, 100, 900.0),
     )
 }
@@ -66,6 +66,14 @@ class Lab:
     def note(self, sentence: str) -> None:
         """Say what could not be measured here, or what a reader must know besides."""
         self._tell("note", sentence)
+
+    def optional(self, module: str) -> Any:
+        """Return a module that need not be installed; None and a note where it is not."""
+        try:
+            return import_module(module)
+        except ImportError:  # or it is another Python's, which is the same to this one
+            self.note(f"{module} is not installed for this Python")
+            return None
 
     def report(self, case: str, figure: str, unit: str, values: Sequence[float] | float) -> Row:
         """Keep the median of the values, with their range."""

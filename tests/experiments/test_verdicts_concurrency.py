@@ -93,9 +93,9 @@ CASES = [
         {
             **one_figure("sold of 2", {f"{who}, no lock": 8 for who in ("processes", "threads")}),
             **one_figure("sold of 2", {f"{who}, a lock": 2 for who in ("processes", "threads")}),
-            **one_figure("left of 180", {f"{who}, a lock": 0 for who in ("processes", "threads")}),
+            **one_figure(race.LEFT, {f"{who}, a lock": 0 for who in ("processes", "threads")}),
         },
-        ("refuted", {("threads, a lock", "left of 180"): (0, 1)}),
+        ("refuted", {("threads, a lock", race.LEFT): (0, 1)}),
         ("refuted", {("processes, no lock", "sold of 2"): 2}),
         ("untold", {("processes, no lock", "sold of 2"): (2, 4)}),
     ),

@@ -91,11 +91,10 @@ def tasks(loop: asyncio.AbstractEventLoop) -> None:
     loop.run_until_complete(start_and_join())
 
 
-def greenlets() -> None:
+def greenlets(make: Callable[..., Any]) -> None:
     """Make greenlets and switch to them."""
-    greenlet = import_module("greenlet").greenlet
     for _ in range(MANY):
-        greenlet(nothing).switch()
+        make(nothing).switch()
 
 
 def interpreter_module() -> str:
@@ -117,10 +116,8 @@ def measure(lab: Lab) -> None:
     lab.time("generator", FIGURE, generators, per=MANY, iterations=lab.pick(1, 10, 20, 20))
     with asyncio.Runner() as runner:
         lab.time("asyncio task", FIGURE, lambda: tasks(runner.get_loop()), per=MANY)
-    if find_spec("greenlet"):
-        lab.time("greenlet", FIGURE, greenlets, per=MANY)
-    else:
-        lab.note("greenlet is not installed for this Python")
+    if greenlet := lab.optional("greenlet"):
+        lab.time("greenlet", FIGURE, lambda: greenlets(greenlet.greenlet), per=MANY)
     lab.time("thread", FIGURE, a_thread, iterations=lab.pick(1, 10, 20, 20))
     lab.time("os.fork", FIGURE, bare_fork)
     lab.time("process, fork", FIGURE, by("fork"))

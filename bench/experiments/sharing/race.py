@@ -16,14 +16,16 @@ from bench.experiments.rules import Verdict, all_of, at_least, exactly
 
 TICKETS, BUYERS = 2, 8
 START = 180
-LOOK_SECONDS = 0.002  # between looking and taking, as a database would need
+LEFT = "left when each has taken one"
+LOOK_SECONDS = 0.005  # between looking and taking, as a database would need
 FORK = multiprocessing.get_context("fork")
 
 Lock = AbstractContextManager[Any]
 
 
-def buy(left: Any, sold: Any, lock: Lock) -> None:
-    """Buy a ticket if there is one: look, think, take."""
+def buy(left: Any, sold: Any, lock: Lock, gate: Any) -> None:
+    """Buy a ticket if there is one: come in together with the others, look, think, take."""
+    gate.wait()
     with lock:
         seen = left.value
         time.sleep(LOOK_SECONDS)
@@ -61,7 +63,7 @@ def _run(workers: list[Any]) -> None:
 def tickets(run: Callable[..., None], lock: Lock) -> int:
     """Return how many tickets were sold."""
     left, sold = FORK.Value("i", TICKETS, lock=False), FORK.Value("i", 0)
-    run(buy, BUYERS, left, sold, lock)
+    run(buy, BUYERS, left, sold, lock, FORK.Barrier(BUYERS))
     return int(sold.value)
 
 
@@ -86,7 +88,7 @@ def measure(lab: Lab) -> None:
         rounds = range(lab.pick(1, 3, 10, 30))
         lab.report(way, "sold of 2", "count", [tickets(run, make()) for _ in rounds])
         takers = lab.pick(30, START, START, START)
-        lab.report(way, "left of 180", "count", [countdown(run, make(), takers) for _ in rounds])
+        lab.report(way, LEFT, "count", [countdown(run, make(), takers) for _ in rounds])
 
 
 def judge(found: Found) -> Verdict:
@@ -107,7 +109,7 @@ def judge(found: Found) -> Verdict:
                     f"{who} with a lock sold {{}} of 2 tickets",
                 ),
                 exactly(
-                    found.of(f"{who}, a lock", "left of 180"),
+                    found.of(f"{who}, a lock", LEFT),
                     0,
                     f"{who} with a lock leave {{}} of 180",
                 ),

@@ -85,7 +85,7 @@ def judge(found: Found) -> Verdict:
         [
             at_least(
                 ratio(found.of(MD5, CPU), found.of(NONE, CPU)),
-                2,
+                1.2,
                 "with MD5 a MiB takes {} times the CPU",
             ),
             at_most(

@@ -7,8 +7,6 @@ import functools
 import multiprocessing
 import threading
 from collections.abc import Callable, Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from bench.experiments.figures import Found, ratio
@@ -33,9 +31,8 @@ def by_yield() -> None:
         step()
 
 
-def by_greenlet() -> None:
+def by_greenlet(greenlet: Any) -> None:
     """Switch to a greenlet and back, often."""
-    greenlet = import_module("greenlet")
     main = greenlet.getcurrent()
 
     def other() -> None:
@@ -119,10 +116,8 @@ def in_turns(number: int) -> None:
 def measure(lab: Lab) -> None:
     """Time each switch, then the two functions."""
     lab.time("yield", FIGURE, by_yield, per=2 * TIMES)
-    if find_spec("greenlet"):
-        lab.time("greenlet", FIGURE, by_greenlet, per=2 * TIMES)
-    else:
-        lab.note("greenlet is not installed for this Python")
+    if greenlet := lab.optional("greenlet"):
+        lab.time("greenlet", FIGURE, lambda: by_greenlet(greenlet), per=2 * TIMES)
     with asyncio.Runner() as runner:
         lab.time("asyncio", FIGURE, lambda: by_asyncio(runner.get_loop()), per=2 * TIMES)
     lab.time("thread", FIGURE, by_thread, per=2 * TIMES)
