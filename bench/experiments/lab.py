@@ -11,6 +11,7 @@ __all__ = ["EFFORTS", "Cost", "Effort", "Lab", "cost", "elapsed"]
 import os
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from statistics import median, quantiles
 from typing import Any, NamedTuple, TypeVar
 

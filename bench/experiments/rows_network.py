@@ -8,17 +8,6 @@ from bench.experiments.row import Experiment
 
 NETWORK: tuple[Experiment, ...] = (
     Experiment(
-        "backlog",
-        "2.3.5",
-        "How many may wait to be accepted, what befalls the next, when is its SYN sent again?",
-        "With listen(5) five may wait; the sixth is refused or times out.",
-        "backlog given to listen()",
-        "connections that come in, the fate of the next, when SYN is repeated",
-        "another number than five, or a SYN that is repeated at another time than after 1 s",
-        "Give a backlog for bursts; a full one costs its client a second, and tells it nothing.",
-        "sockets.backlog",
-    ),
-    Experiment(
         "empty",
         "2.3.3, 2.4",
         "What does an empty send do on TCP and on UDP?",
@@ -29,6 +18,17 @@ NETWORK: tuple[Experiment, ...] = (
         "On TCP never wait for an answer to nothing; on UDP take b'' for a message, not for an "
         "end.",
         "sockets.empty",
+    ),
+    Experiment(
+        "backlog",
+        "2.3.5",
+        "How many may wait to be accepted, what befalls the next, when is its SYN sent again?",
+        "With listen(5) five may wait; the sixth is refused or times out.",
+        "backlog given to listen()",
+        "connections that come in, the fate of the next, when SYN is repeated",
+        "another number than five, or a SYN that is repeated at another time than after 1 s",
+        "Give a backlog for bursts; a full one costs its client a second, and tells it nothing.",
+        "sockets.backlog",
     ),
     Experiment(
         "command",

@@ -102,4 +102,16 @@ INSTRUMENT: tuple[Experiment, ...] = (
         "instrument.fault_soak",
         "own",
     ),
+    Experiment(
+        "many-connections",
+        OURS,
+        "How long does it take to open 100,000 connections, and how many can be had at all?",
+        "As many as asked for, from loopback addresses of their own, without an error.",
+        "how many are wanted: 10,000 to 100,000 by effort",
+        "connections open and answered, time to open them, requests over 16 of them",
+        "a connection that is missing or an error",
+        "Descriptors end first: raise RLIMIT_NOFILE, or spread connections over processes.",
+        "instrument.many_connections",
+        "own",
+    ),
 )

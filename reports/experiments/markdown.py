@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from reports.experiments.finding import VERDICTS
 from reports.experiments.record import Finding
-from reports.experiments.table import figures_of, interpreter_of, table_of
+from reports.experiments.table import figures_of, interpreter_of, table_of, who_says
 
 
 def markdown(findings: Sequence[Finding], command: str) -> str:
@@ -52,7 +52,7 @@ def _section(found: Finding) -> Iterator[str]:
     yield ""
     yield f"## {found.name}"
     yield ""
-    yield f"{found.question} The course ({found.section}): {found.claim}"
+    yield f"{found.question} {who_says(found.section)}: {found.claim}"
     yield ""
     if found.rows:
         yield _row([found.varies, *figures_of(found.rows)])

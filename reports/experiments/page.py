@@ -13,7 +13,7 @@ from reports.charts.style import render
 from reports.experiments.chart import chart
 from reports.experiments.finding import VERDICTS
 from reports.experiments.record import Finding
-from reports.experiments.table import figures_of, interpreter_of, table_of
+from reports.experiments.table import figures_of, interpreter_of, table_of, who_says
 
 
 def page(findings: Sequence[Finding]) -> str:
@@ -32,6 +32,7 @@ def page(findings: Sequence[Finding]) -> str:
         figures_of=figures_of,
         table_of=table_of,
         interpreter_of=interpreter_of,
+        who_says=who_says,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Cell", "cases_of", "figures_of", "interpreter_of", "table_of"]
+__all__ = ["Cell", "cases_of", "figures_of", "interpreter_of", "table_of", "who_says"]
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -39,6 +39,11 @@ def table_of(rows: Sequence[Row]) -> list[tuple[str, list[Cell]]]:
 
 def _cell(row: Row | None) -> Cell:
     return Cell(write(row), write_interval(row)) if row else Cell(MISSING, "")
+
+
+def who_says(section: str) -> str:
+    """Return whose claim it is; ours have no section of the course."""
+    return f"The course ({section}) says" if section[:1].isdigit() else "We say"
 
 
 def interpreter_of(identity: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from reports.experiments.finding import VERDICTS
 from reports.experiments.record import Finding
-from reports.experiments.table import figures_of, table_of
+from reports.experiments.table import figures_of, table_of, who_says
 
 STYLES = {"holds": "bold green", "refuted": "bold yellow", "untold": "bold"}
 
@@ -26,7 +26,7 @@ class FindingText:
         """Give rich the parts."""
         found = self.finding
         yield Text(f"{found.name}: {found.question}", style="bold")
-        yield Text(f"the course ({found.section}): {found.claim}", style="dim")
+        yield Text(f"{who_says(found.section)}: {found.claim}", style="dim")
         if found.rows:
             table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
             table.add_column(found.varies, overflow="fold")

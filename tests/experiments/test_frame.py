@@ -275,6 +275,8 @@ def test_the_markdown_has_every_case_and_the_verdict() -> None:
     assert "| other / one | 600 ms (500 ms to 700 ms) |" in text
     assert "**Holds**: it is 0.1; the claim needs at most 0.2. Do." in text
     assert "2026-11-24" in text
+    assert "The course (5.5) says: a < b & c" in text
+    assert "We say: a < b" in markdown([replace(FINDING, section="ours")], "")
 
 
 @pytest.mark.parametrize("unit", UNITS)

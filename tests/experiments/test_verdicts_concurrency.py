@@ -101,7 +101,7 @@ CASES = [
     ),
     *judged(
         "lock-cost",
-        {("8 workers", SERIAL): 8, ("8 workers", CONCURRENT): 1.1, ("1 workers", SERIAL): 1},
+        {("8 workers", SERIAL): 8, ("8 workers", CONCURRENT): 1.1, ("1 worker", SERIAL): 1},
         ("refuted", {("8 workers", SERIAL): 1.1}),
         ("untold", {("8 workers", CONCURRENT): (1, 3)}),
     ),
@@ -134,18 +134,18 @@ CASES = [
     *judged(
         "gil-cpu",
         {
-            ("this", GAIN): 1.9,
+            (gil_cpu.THIS, GAIN): 1.9,
             ("3.13", GAIN): 1.9,
             ("free", GAIN): 1.0,
-            ("this", "has a GIL"): 1,
+            (gil_cpu.THIS, "has a GIL"): 1,
             ("3.13", "has a GIL"): 1,
             ("free", "has a GIL"): 0,
-            ("this", THREADS): 2,
-            ("this", OFF): 2,
+            (gil_cpu.THIS, THREADS): 2,
+            (gil_cpu.THIS, OFF): 2,
         },
         ("refuted", {("3.13", GAIN): 1.0}),
-        ("refuted", {("this", OFF): 1}),
-        ("untold", {("this", GAIN): (1.0, 1.9)}),
+        ("refuted", {(gil_cpu.THIS, OFF): 1}),
+        ("untold", {(gil_cpu.THIS, GAIN): (1.0, 1.9)}),
     ),
     *judged(
         "gil-io",

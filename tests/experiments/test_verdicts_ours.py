@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from bench.experiments.instrument import engine_cost, file_cost, receive_buffer, reuseport
+from bench.experiments.instrument import (
+    engine_cost,
+    file_cost,
+    many_connections,
+    receive_buffer,
+    reuseport,
+)
 from tests.experiments.made_up import Figures, judged, one_figure, verdict
 
 TRIP = "one round trip"
@@ -53,6 +59,13 @@ CASES = [
         one_figure(receive_buffer.CPU, {receive_buffer.BEFORE: 2, receive_buffer.AFTER: 1}),
         ("refuted", one_figure(receive_buffer.CPU, {receive_buffer.AFTER: 2})),
         ("untold", one_figure(receive_buffer.CPU, {receive_buffer.AFTER: (1, 2)})),
+    ),
+    *judged(
+        "many-connections",
+        {("10,000 connections", many_connections.OPEN): 1, ("10,000 connections", "errors"): 0},
+        ("refuted", {("10,000 connections", many_connections.OPEN): 0.5}),
+        ("refuted", {("10,000 connections", "errors"): 1}),
+        ("untold", {("10,000 connections", many_connections.OPEN): (0.9, 1)}),
     ),
     *judged(
         "reuseport",

@@ -75,7 +75,7 @@ def measure(lab: Lab) -> None:
     for workers in WORKERS:
         for figure, make in {SERIAL: threading.Lock, CONCURRENT: contextlib.nullcontext}.items():
             found = [jobs(workers, make(), seconds) for _ in range(lab.rounds)]
-            lab.report(f"{workers} workers", figure, "s", found)
+            lab.report(f"{workers} worker{'s' * (workers > 1)}", figure, "s", found)
 
 
 def judge(found: Found) -> Verdict:
@@ -88,7 +88,7 @@ def judge(found: Found) -> Verdict:
                 "8 jobs under one lock take {} times as long as without",
             ),
             at_least(
-                ratio(found.of("8 workers", SERIAL), found.of("1 workers", SERIAL)),
+                ratio(found.of("8 workers", SERIAL), found.of("1 worker", SERIAL)),
                 5,
                 "8 jobs under one lock take {} times as long as one",
             ),

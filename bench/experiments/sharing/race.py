@@ -85,7 +85,7 @@ WAYS: dict[str, tuple[Callable[..., None], Callable[[], Lock]]] = {
 def measure(lab: Lab) -> None:
     """Sell the tickets, and count down from 180, in each way."""
     for way, (run, make) in WAYS.items():
-        rounds = range(lab.pick(1, 3, 10, 30))
+        rounds = range(lab.pick(1, 3, 5, 20))
         lab.report(way, "sold of 2", "count", [tickets(run, make()) for _ in rounds])
         takers = lab.pick(30, START, START, START)
         lab.report(way, LEFT, "count", [countdown(run, make(), takers) for _ in rounds])

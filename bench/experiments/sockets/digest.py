@@ -63,7 +63,7 @@ def transfer(pieces: int, make: Callable[[], Any] | None) -> bool:
 
 def measure(lab: Lab) -> None:
     """Transfer with each digest, in interleaved rounds."""
-    pieces = lab.pick(32, 256, 1024, 4096)
+    pieces = lab.pick(16, 128, 512, 4096)
     mebibytes = pieces * len(PIECE) / 2**20
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in DIGESTS}
     for _ in range(lab.rounds):

@@ -13,8 +13,9 @@ from bench.interpreters.finding import found as interpreters_found
 
 PROCESSES, THREADS, COLLECTOR_OFF = "processes", "threads", "threads, gc.disable()"
 GAIN = "threads / processes"
-THIS = "this"
+THIS = "this Python"
 OLDEST = (3, 6)
+NAMES = {"cpython": "CPython", "pypy": "PyPy"}
 
 # Any Python 3 can run it, as it is started by each of them.
 JOBS = """
@@ -74,15 +75,16 @@ def _number(version: str) -> tuple[int, ...]:
 
 def _name(facts: dict[str, object]) -> str:
     free = " free-threaded" if facts.get("gil") is False else ""
-    return f"{facts['implementation']} {facts['version']}{free}"
+    kind = NAMES.get(str(facts["implementation"]), facts["implementation"])
+    return f"{kind} {facts['version']}{free}"
 
 
 def measure(lab: Lab) -> None:
     """Run the jobs in interleaved rounds, and take the ratio within each."""
-    number = lab.pick(20_000, 500_000, 1_000_000, 10_000_000)
+    number = lab.pick(20_000, 1_000_000, 2_000_000, 10_000_000)
     chosen = pythons(lab)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
-    for _ in range(lab.rounds):
+    for _ in range(lab.pick(1, 2, 3, 5)):
         for name, python in chosen.items():
             lab.say(name)
             found[name].append(additions(python, number))
