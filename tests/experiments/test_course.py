@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
 from bench.experiments.registry import EXPERIMENTS
 from bench.experiments.row import OURS
+from bench.plan.scenarios import FILES, SCENARIOS, STUDIES
+from servers.catalog import MODELS
 from tests.test_docs import ROOT, rows
 
 COURSE = (ROOT / "docs" / "course.md").read_text(encoding="utf-8")
