@@ -27,6 +27,7 @@ from hashlib import sha256
 from io import FileIO
 from stat import S_ISREG
 
+from servers.handing import Descriptor
 from servers.places import Places
 from servers.protocol import (
     DATA,
@@ -83,7 +84,7 @@ class Files:
         A LIST has at most `limit` bytes; an upload `most_upload_bytes`, and there are at most
         `uploads_at_once` of them. 0: any number.
         """
-        self.root = os.open(root, ROOT_FLAGS)
+        self.root = Descriptor(os.open(root, ROOT_FLAGS))
         sweep(self.root)
         self._limit = limit
         self._most_upload_bytes = most_upload_bytes

@@ -13,6 +13,8 @@ import fcntl
 import os
 from struct import Struct
 
+from servers.handing import Descriptor
+
 FLOCK = Struct("hhqqi0q")
 
 
@@ -27,7 +29,7 @@ class Places:
         """Make `count` places for `things`; 0: nobody counts. OSError when that cannot be."""
         self._count = count
         self._things = things
-        self._file = os.memfd_create(things) if count else -1
+        self._file = Descriptor(os.memfd_create(things)) if count else -1
         self._tried = 0
 
     def take(self) -> int:

@@ -103,6 +103,7 @@ class Service:
         self._limit = limit
         self.timeouts = timeouts
         self._commands = commands
+        self.make_session: Callable[..., Session] = Session
         self._files: Files | None = None
         if root is not None:
             from servers.files import Files  # brings json and hashlib
@@ -111,7 +112,7 @@ class Service:
 
     def session(self) -> Session:
         """Return the service's side of a new connection."""
-        return Session(self._limit, self._files, self.timeouts, self._commands)
+        return self.make_session(self._limit, self._files, self.timeouts, self._commands)
 
     def datagrams(self, drop: Callable[[str], object]) -> Conversation:
         """Return the service's side of all datagrams; `drop` is told why one is not answered."""

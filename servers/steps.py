@@ -10,6 +10,7 @@ __all__ = [
     "TURN",
     "CutShort",
     "DrainFor",
+    "Elsewhere",
     "IdlePeer",
     "LastStep",
     "Report",
@@ -26,6 +27,7 @@ __all__ = [
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
     from io import FileIO
     from socket import socket
 
@@ -67,6 +69,18 @@ class Run:
     def __init__(self, argv: tuple[str, ...], command: Command) -> None:
         self.argv = argv
         self.command = command
+
+
+class Elsewhere:
+    """A step: have `begin` start some work, and wait for the future that it returns.
+
+    Only a model that has somewhere to do it (servers/offloading.py) hands this to its driver.
+    """
+
+    __slots__ = ("begin",)
+
+    def __init__(self, begin: Callable[[], Future[None]]) -> None:
+        self.begin = begin
 
 
 class ShutSending:

@@ -106,8 +106,20 @@ class ServerProcess:
         return self.process.wait(DEADLINE_SECONDS)
 
     def children(self) -> list[int]:
-        """Return the process ids of its children that run."""
-        return [pid for pid in meter.running(self.pid) if pid != self.pid]
+        """Return the process ids of its children that run, but for multiprocessing's own."""
+        pids = meter.running(self.pid)
+        tracker, forkserver = (
+            f"multiprocessing.{each}" for each in ("resource_tracker", "forkserver")
+        )
+        commands = {pid: command_of(pid) for pid in pids}
+        forked = {pid for pid in pids if parent_of(pid) != self.pid}  # from the forkserver
+        return [
+            pid
+            for pid, command in commands.items()
+            if pid != self.pid
+            and tracker not in command
+            and (forkserver not in command or pid in forked)
+        ]
 
     def is_gone(self) -> bool:
         """Wait until nothing of its session runs."""
@@ -126,6 +138,20 @@ class ServerProcess:
         for stream in (self.process.stdin, self.process.stdout, self._stderr):
             assert stream
             stream.close()
+
+
+def command_of(pid: int) -> str:
+    """Return a process's command line; nothing when it has ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
+
+
+def parent_of(pid: int) -> int:
+    """Return the process id of a process's parent; 0 when it has ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
 
 
 def close_all(descriptors: Sequence[int]) -> None:

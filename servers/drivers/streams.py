@@ -10,6 +10,7 @@ __all__ = ["converse"]
 
 import asyncio
 from asyncio import StreamReader, StreamWriter
+from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from functools import partial
 
@@ -20,6 +21,7 @@ from servers.steps import (
     DrainFor,
     IdlePeer,
     Reset,
+    Run,
     SendFile,
     ShutSending,
     StuckPeer,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
     from servers.life.timeouts import Timeouts
     from servers.service import Service, Session
-    from servers.steps import LastStep, Run
+    from servers.steps import Elsewhere, LastStep, Step
 
 
 async def converse(service: Service, reader: StreamReader, writer: StreamWriter) -> None:
@@ -80,7 +82,7 @@ async def exchange(session: Session, reader: StreamReader, writer: StreamWriter)
         receive = partial(receive_in_time, reader, idle)
         drain = partial(drain_in_time, writer, timeouts)
     while not session.closing and (data := await receive()):
-        steps = session.receive(data)
+        steps: Iterable[Step | Elsewhere] = session.receive(data)
         for step in steps:
             if isinstance(step, bytes):
                 writer.write(step)
@@ -89,12 +91,22 @@ async def exchange(session: Session, reader: StreamReader, writer: StreamWriter)
                 await send_file(writer, step, timeouts)
             elif isinstance(step, Wait):
                 await asyncio.sleep(step.seconds)
-            else:
+            elif isinstance(step, Run):
                 await run_program(writer, drain, step)
+            else:
+                await work_elsewhere(step)
         if idle and steps:
             idle.restart()
     writer.transport.set_write_buffer_limits(0)
     await drain()
+
+
+async def work_elsewhere(step: Elsewhere) -> None:
+    """Wait for what others do; where they have died, the conversation is over."""
+    try:
+        await asyncio.wrap_future(step.begin())
+    except BrokenExecutor as error:
+        raise ConnectionAbortedError from error
 
 
 async def take_leave(

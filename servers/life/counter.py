@@ -12,6 +12,8 @@ __all__ = ["Counter"]
 import os
 import sys
 
+from servers.handing import Descriptor
+
 EFD_SEMAPHORE = 1  # <sys/eventfd.h>; the other flags are those of open()
 WORD_BYTES = 8
 
@@ -21,7 +23,7 @@ class Counter:
 
     def __init__(self, start: int = 0, *, semaphore: bool = False) -> None:
         flags = os.O_NONBLOCK | os.O_CLOEXEC | (EFD_SEMAPHORE if semaphore else 0)
-        self._descriptor = new_eventfd(start, flags)
+        self._descriptor = Descriptor(new_eventfd(start, flags))
 
     def add(self, number: int) -> None:
         """Add `number`, at least 0."""

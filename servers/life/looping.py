@@ -7,6 +7,8 @@ __all__ = ["accept_all", "stop_event"]
 import asyncio
 from functools import partial
 
+from servers.life.listener import SHUT
+
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,8 +54,11 @@ def accept_ready(
         try:
             connection, _ = listener.accept()
         except OSError as error:
-            pause_seconds = 0 if listener.stop.begun else listener.admission.pause_after(error)
-            if pause_seconds:
+            if listener.stop.begun:
+                return
+            if error.errno == SHUT:  # by the process that it is shared with: a stop is on its way
+                loop.remove_reader(listener.fileno())
+            elif pause_seconds := listener.admission.pause_after(error):
                 loop.remove_reader(listener.fileno())
                 loop.call_later(pause_seconds, partial(resume, listener, serve))
             return

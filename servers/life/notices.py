@@ -88,6 +88,15 @@ class Voice:
         elif not (self._ration.take() and written(sentence)):
             self._ration.drop()
 
+    @property
+    def shared(self) -> Ration | None:
+        """What a process started anew has to join in, if there are LINES_PER_SECOND."""
+        return self._ration
+
+    def join(self, shared: Ration | None) -> None:
+        """In such a process: say no more than what its parent has left."""
+        self._ration = shared
+
     def begin_anew(self) -> None:
         """In a child just forked: what was dropped so far is its parent's to say."""
         self._dropped = 0

@@ -22,6 +22,8 @@ import os
 import select
 import signal
 
+from servers.handing import Descriptor
+
 STDIN = 0
 MOMENT_SECONDS = 0.25
 ANEW_FLAGS = os.O_RDONLY | os.O_NONBLOCK
@@ -42,15 +44,20 @@ class Lifeline:
 
     def __init__(self) -> None:
         signal.signal(signal.SIGIO, signal.SIG_DFL)  # for the children, too
-        self._parent = os.getpid()
-        self._reading, self._writing = os.pipe()
-        self._anew = f"/proc/self/fd/{self._reading}"
+        reading, self._writing = os.pipe()
+        self._reading = Descriptor(reading)
+
+    def __getstate__(self) -> dict[str, int]:
+        """Hand the reading end to a child that is started anew, and no other."""
+        return {"_reading": self._reading, "_writing": -1}
 
     def hold(self) -> None:
-        """In a child just forked: end when the parent does."""
-        os.close(self._writing)
-        send_sigio(os.open(self._anew, ANEW_FLAGS), os.getpid(), ANEW_FLAGS)
-        if os.getppid() != self._parent:  # it had ended before that
+        """In a child just started: end when the parent does."""
+        if self._writing >= 0:
+            os.close(self._writing)
+        anew = os.open(f"/proc/self/fd/{self._reading}", ANEW_FLAGS)
+        send_sigio(anew, os.getpid(), ANEW_FLAGS)
+        if select.select([self._reading], [], [], 0)[0]:  # it had ended before that
             os.kill(os.getpid(), signal.SIGIO)
 
     def hold_soon(self) -> None:

@@ -23,7 +23,7 @@ ends the process.
 
 from __future__ import annotations
 
-__all__ = ["GRACE_SECONDS", "CannotStart", "Stop"]
+__all__ = ["GRACE_SECONDS", "STOPPING", "CannotStart", "Stop"]
 
 import atexit
 import os
@@ -60,14 +60,14 @@ class CannotStart(Exception):  # noqa: N818 - it says what happened
 class Stop:
     """What a stop reaches in this process, and whether it has come."""
 
-    def __init__(self, endpoint: Endpoint, grace_seconds: float = GRACE_SECONDS) -> None:
+    def __init__(self, endpoint: Endpoint | None, grace_seconds: float = GRACE_SECONDS) -> None:
         self.begun = False
         self._process = os.getpid()  # whose stop it is
         self.children: Callable[[], Iterable[int]] = tuple  # the process ids to take along
         self.at_exit: Callable[[], object] = tuple  # what the server does last
         self.each_pulse: Callable[[], object] = tuple  # what it does a few times a second
-        self._grace_seconds = grace_seconds
-        self._end_accepting: Callable[[], object] = endpoint.end
+        self.grace_seconds = grace_seconds
+        self._end_accepting: Callable[[], object] = endpoint.end if endpoint else tuple
         # Weakly, so that a connection leaves by being closed and forgotten. Not a WeakSet: one
         # call in C adds, discards or copies, so threads and signal handlers cannot interfere.
         self._connections: set[weakref.ref[socket.socket]] = set()
@@ -99,7 +99,7 @@ class Stop:
             if os.getpid() != self._process:
                 os._exit(0)  # just forked: the endpoint to shut is still the parent's
             # A second signal does not extend the grace; a forked child has no timer yet.
-            self._end_of_grace = min(self._end_of_grace, time.monotonic() + self._grace_seconds)
+            self._end_of_grace = min(self._end_of_grace, time.monotonic() + self.grace_seconds)
             start_pulse(max(self._end_of_grace - time.monotonic(), AT_ONCE_SECONDS))
             (begin or self.begin)()
 

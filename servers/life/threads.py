@@ -1,10 +1,12 @@
-"""Threads of a pool, all of them started before there is work for them."""
+"""The threads of a pool, all of them there before the first task."""
 
 from __future__ import annotations
 
 __all__ = ["start_all"]
 
 from threading import Barrier
+
+from servers.life.stopping import CannotStart
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 def start_all(pool: ThreadPoolExecutor, workers: int) -> None:
     """Return when every thread has started: the pool starts one only for a task that waits."""
     everyone = Barrier(workers + 1)
-    for _ in range(workers):
-        pool.submit(everyone.wait)
+    try:
+        for _ in range(workers):
+            pool.submit(everyone.wait)
+    except RuntimeError as error:
+        everyone.abort()
+        raise CannotStart(f"Cannot start {workers} threads: {error}.") from error
     everyone.wait()

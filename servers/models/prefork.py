@@ -4,10 +4,12 @@ Nobody hands connections out. As a rule all wait for the socket that they have i
 kernel wakes one of them for each connection, whoever has waited longest. With a socket each
 (`own_sockets`, SO_REUSEPORT) it deals connections out by a hash, whether anybody is free there or
 not. A process serves one connection at a time, or several at a time in as many threads
-(`processes`): then it is these that accept. Those that die are replaced.
+(`processes`): then it is these that accept. Or it has an event loop (`loop`) and serves whoever it
+gets hold of: all loops are woken for a connection, and one of them has it. Processes that die are
+replaced.
 
-No more connections are open than there are workers, so with fewer allowed (--max-connections) fewer
-workers run, and the limit holds over all of them.
+--max-connections holds over all processes. Where a worker serves one connection at a time, fewer
+workers run; loops count together.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 __all__ = ["serve"]
 
 from functools import partial
+from importlib import import_module
 
 from servers.drivers.blocking import converse
 from servers.life.children import Children
@@ -35,16 +38,35 @@ def serve(
     *,
     processes: int = 0,
     own_sockets: bool = False,
+    loop: str = "",
 ) -> None:
     """Serve until the listener stops; the workers are spread over `processes`, or 0: one each."""
-    workers = listener.admission.workers_of(workers)
-    processes = min(processes or workers, workers)
+    work: Callable[..., None]
+    if loop:
+        processes = workers
+        listener.admission.count_together(processes)
+        work = loop_of(listener, service, loop)
+    else:
+        workers = listener.admission.workers_of(workers)
+        processes = min(processes or workers, workers)
+        work = partial(serve_at, listener, service, workers, processes)
     if own_sockets:
         listener.listen_times(processes)
-    work = partial(serve_at, listener, service, workers, processes)
     children = Children(listener)
     children.keep_working(processes, work, ready)
     children.wait()
+
+
+def loop_of(listener: Listener, service: Service, library: str) -> Callable[..., None]:
+    """Return what a process does that has a loop, with all imported before it is forked."""
+    import_module(library)
+    loops = import_module("servers.drivers.loops")
+
+    def work(place: int, started: Callable[[], object]) -> None:
+        listener.keep_only(place)
+        loops.run(listener, service, started, library)
+
+    return work
 
 
 def serve_at(
