@@ -340,16 +340,17 @@ def usage() -> str:
     """Return the text of --help."""
     from textwrap import fill  # brings re, which no server needs
 
-    def those(when_full: str) -> str:
-        indent = " " * 21
-        listed = ", ".join(model.name for model in MODELS if model.when_full == when_full)
-        return fill(
-            listed, 90, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-        )
+    def lines(text: str, indent: int, first: str = "") -> str:
+        space = " " * indent
+        begin = first.ljust(indent)
+        return fill(text, 95, initial_indent=begin, subsequent_indent=space, break_on_hyphens=False)
 
-    width = max(map(len, names()))
+    def those(when_full: str) -> str:
+        return lines(", ".join(each.name for each in MODELS if each.when_full == when_full), 21)
+
+    width = max(map(len, names())) + 3
     return USAGE.format(
-        models="\n".join(f"  {model.name:<{width}} {model.title}" for model in MODELS),
+        models="\n".join(lines(model.title, width, f"  {model.name}") for model in MODELS),
         workers=max(model.workers for model in MODELS),
         backlog=DEFAULT_BACKLOG,
         limit=DEFAULT_LIMIT,

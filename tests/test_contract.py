@@ -172,13 +172,13 @@ def test_connections_that_are_dealt_out_wait_for_their_own_worker(
 @pytest.fixture(params=NAMES)
 def own(request: pytest.FixtureRequest, start_server: StartServer) -> ServerProcess:
     """Return a server for one test, which ends it."""
-    return start_server(request.param, *workers_of(request.param, 4), "--grace", "10")
+    return start_server(request.param, *workers_of(request.param, 2), "--grace", "10")
 
 
 @pytest.fixture(params=NAMES)
 def hasty(request: pytest.FixtureRequest, start_server: StartServer) -> ServerProcess:
     """Return a server that nobody keeps waiting for long when it ends."""
-    return start_server(request.param, *workers_of(request.param, 4))
+    return start_server(request.param, *workers_of(request.param, 2))
 
 
 def assert_ended_cleanly(server: ServerProcess) -> None:

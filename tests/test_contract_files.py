@@ -45,7 +45,7 @@ DIGEST = sha256(b"new").hexdigest()
 def start(
     start_server: Callable[..., ServerProcess], model: str, root: Path, *options: str
 ) -> ServerProcess:
-    return start_server(model, "--root", str(root), *workers_of(model, 4), *options)
+    return start_server(model, "--root", str(root), *workers_of(model, 3), *options)
 
 
 @pytest.fixture(scope="module", params=NAMES)

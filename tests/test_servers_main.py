@@ -239,7 +239,7 @@ def imported_by(*arguments: str) -> set[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_server_imports_its_own_model_and_nothing_else(name: str) -> None:
-    imported = imported_by(name)
+    imported = imported_by(name, *workers_of(name, 2))
     assert "servers.files" not in imported
     assert imported & HEAVY <= BUILT_ON.get(name, set())
     assert {each for each in imported if each.startswith("servers.models.")} == {

@@ -41,24 +41,25 @@ REPLACING_SECONDS = 1.0
 def serve(listener: Listener, service: Service, ready: Callable[[], None], workers: int) -> None:
     """Serve until the listener stops and the connections have ended."""
     listener.stop.children = worker_pids
-    pool = Pool(listener, workers)
-    service.make_session = partial(OffloadingSession, pool.submit)
+    pools = []
 
-    def begun() -> None:
-        pool.watch(asyncio.get_running_loop())
+    def begin() -> None:
+        pools.append(Pool(listener, workers, asyncio.get_running_loop()))
+        service.make_session = partial(OffloadingSession, pools[0].submit)
         ready()
 
-    loops.run(listener, service, begun)
-    pool.close()
+    loops.run(listener, service, begin)
+    pools[0].close()
 
 
 class Pool:
     """Processes that compute, as many as there should be."""
 
-    def __init__(self, listener: Listener, workers: int) -> None:
-        """Start them; CannotStart when that cannot be."""
+    def __init__(self, listener: Listener, workers: int, loop: asyncio.AbstractEventLoop) -> None:
+        """Start them, and look after them in the loop; CannotStart when that cannot be."""
         self._listener = listener
         self._workers = workers
+        self._loop = loop
         self._lifeline = Lifeline()
         self._failures = Episode()
         self._started = -REPLACING_SECONDS
@@ -67,6 +68,7 @@ class Pool:
         except (OSError, RuntimeError) as error:
             end_workers()
             raise CannotStart(f"Cannot start {workers} workers: {error}.") from error
+        signal.signal(signal.SIGCHLD, lambda *_: loop.call_soon_threadsafe(self._look))
 
     def _start(self) -> None:
         self._started = monotonic()
@@ -81,11 +83,6 @@ class Pool:
             return self._executor.submit(work, *arguments)
         self._replace()
         return self._executor.submit(work, *arguments)
-
-    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """From now on, have the loop look after the processes when one has ended."""
-        self._loop = loop
-        signal.signal(signal.SIGCHLD, lambda *_: loop.call_soon_threadsafe(self._look))
 
     def _look(self) -> None:
         if not self._listener.stop.begun and len([*worker_pids()]) < self._workers:

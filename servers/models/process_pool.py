@@ -63,6 +63,8 @@ def serve(
 ) -> None:
     """Serve until the listener stops, with workers that start by this method."""
     listener.stop.children = worker_pids
+    if method != "fork":
+        keep_tracker_quiet()
     lifeline = Lifeline()
     start = partial(Pool, listener, service, workers, lifeline, method)
     try:
@@ -81,6 +83,15 @@ def serve(
                 end_workers()
                 listener.admission.refuse(connection, f"No workers can start ({error})")
     pool.close()
+
+
+def keep_tracker_quiet() -> None:
+    """Have multiprocessing's tracker of semaphores clean up after us without a word.
+
+    When the grace is over this process ends at once, and leaves the semaphores to it.
+    """
+    quiet = "ignore:resource_tracker:UserWarning"
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.getenv("PYTHONWARNINGS"), quiet)))
 
 
 def serve_with(pool: Pool, start: Callable[[], Pool], connection: socket.socket) -> Pool:
