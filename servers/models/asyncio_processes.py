@@ -20,11 +20,11 @@ from multiprocessing import get_context
 from time import monotonic
 
 from servers.drivers import loops
+from servers.drivers.offloading import OffloadingSession
 from servers.life.notices import Episode
 from servers.life.parent import Lifeline
 from servers.life.processes import close, end_workers, worker_pids
 from servers.life.stopping import STOPPING, CannotStart
-from servers.offloading import OffloadingSession
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from servers.drivers import loops
+from servers.drivers.offloading import OffloadingSession
 from servers.life.threads import start_all
-from servers.offloading import OffloadingSession
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
