@@ -52,8 +52,10 @@ Options:
                      after which a peer that has taken no byte is reset (30); 0 waits for ever
   --max-connections NUMBER
                      open at a time; 0: any number (0). What becomes of the others is the model's:
-{refusing} refuse them;
-{waiting} leave them to wait
+                     told so by
+{refusing};
+                     left to wait by
+{waiting}
   --grace SECONDS    for the open connections to end after a signal; then they are cut ({grace:g})
   --root DIR         offer the files right under this directory, and take new ones (no files)
   --max-upload BYTES in a file that is taken; 0: any number ({upload})

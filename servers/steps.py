@@ -74,7 +74,7 @@ class Run:
 class Elsewhere:
     """A step: have `begin` start some work, and wait for the future that it returns.
 
-    Only a model that has somewhere to do it (servers/drivers/offloading.py) hands this to its driver.
+    Only a model that has somewhere to do it (drivers/offloading.py) hands this to its driver.
     """
 
     __slots__ = ("begin",)
