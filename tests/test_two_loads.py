@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import socket
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
+from bench.measure.trial import measure
+from bench.plan.order import PlannedTrial, cells
+from bench.plan.scenarios import find_profile
+from bench.plan.studies import STUDIES
 from clients.engine.driver import Engine
 from clients.engine.generator import Generator
 from clients.engine.reference import Reference
 from clients.load import AimedLoad
 from reports.tally import Tally
 from servers import protocol
+from servers.catalog import find
 from tests import scripted
 
 COMPUTE_ROUNDS = 7
@@ -112,3 +121,46 @@ def test_what_befalls_those_who_only_hold_is_counted_as_well() -> None:
         tally = generator.tally()
     assert tally.idle_served == 0
     assert tally.errors["refused"] >= 6
+
+
+def test_the_processes_of_the_null_server_share_its_connections_out() -> None:
+    command = [sys.executable, "-m", "clients.targets.null", "3"]
+    limited = ["/bin/sh", "-c", 'ulimit -n 70; exec "$@"', "sh", *command]
+    with (
+        subprocess.Popen(limited, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server,
+        ExitStack() as stack,
+    ):
+        assert server.stdout is not None
+        port = json.loads(server.stdout.readline())["port"]
+        for _ in range(90):  # more than one of them could have
+            connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+            stack.enter_context(connection)
+            connection.sendall(b"?")
+            assert connection.recv(1) == b"?"
+    assert server.returncode == 0
+
+
+SHORT = dataclasses.replace(
+    find_profile("company"), warm_up_seconds=0.03, window_seconds=0.2, drain_seconds=1.0
+)
+
+
+@pytest.mark.parametrize(
+    ("study", "rung", "changes"),
+    [
+        ("company", -1, {"company": 2, "company_rounds": 100}),
+        ("idle-ladder", 0, {"idle_connections": 12, "engine_processes": 2}),
+    ],
+)
+def test_a_trial_of_a_study_gives_its_own_figures(
+    study: str, rung: int, changes: dict[str, int]
+) -> None:
+    scenario = STUDIES[study][rung].loaded(**changes)
+    (cell,) = cells([find("thread")], [scenario])
+    sample = measure(PlannedTrial(cell, block=1), SHORT, "a run", sorted(os.sched_getaffinity(0)))
+    assert (sample.failure, sample.stopped) == ("", "")
+    assert (sample.tally.company_requests > 0) == (study == "company")
+    assert sample.tally.idle_served == scenario.load.idle_connections
+    assert sample.tally.open_seconds > 0
+    # The company's generator is on the same CPUs as the other, which must not keep it off them.
+    assert sample.load.spin is False

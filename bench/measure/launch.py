@@ -35,6 +35,9 @@ from servers import catalog
 
 READY_SECONDS = 20.0
 STOP_SECONDS = 10.0  # 10,000 threads that all end at once keep a stop from the GIL for up to 6 s
+STOP_SECONDS_EACH = (
+    0.001  # and longer for each connection: 19,000 threads take more than twice that
+)
 REPEAT_SECONDS = 0.25  # between one SIGTERM and the next
 GROUP_SECONDS = 0.5  # for children that end because their parent has
 LAST_LINES = 8
@@ -105,7 +108,9 @@ class Server:
         home: Path = ROOT,  # the folder that holds the `servers` package to run
         interpreter: Interpreter = OWN,
         switch_seconds: float = 0.0,  # 0: as the interpreter has it
+        holds: int = 0,  # connections that its stop will have to end
     ) -> None:
+        self._stop_seconds = STOP_SECONDS + holds * STOP_SECONDS_EACH
         self._command = command(model, workers, backlog, root, switch_seconds, interpreter)
         self._home = home
         self._transport = model.transport
@@ -269,7 +274,7 @@ class Server:
             self._wait_for_group()
         troubles = (
             (died, f"the server died ({_ending(code)})"),
-            (not ended, f"the server still ran {STOP_SECONDS:g} s after SIGTERM"),
+            (not ended, f"the server still ran {self._stop_seconds:g} s after SIGTERM"),
             (code != 0, f"SIGTERM ended the server with {_ending(code)}"),
             (left, f"the server left {len(left)} of its processes behind"),
         )
@@ -283,7 +288,7 @@ class Server:
         """
         if self._process.returncode is not None:
             return True
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + self._stop_seconds
         descriptor = os.pidfd_open(self.pid)
         try:
             while not select.select([descriptor], [], [], REPEAT_SECONDS)[0]:

@@ -78,7 +78,7 @@ def helper(module: str, cpus: Sequence[int], *words: str) -> Iterator[Helper]:
 
 @contextlib.contextmanager
 def null_server(cpus: Sequence[int], processes: int = 1) -> Iterator[Helper]:
-    """Run the null server on `cpus`, with processes that accept from one socket."""
+    """Run the null server on `cpus`, with so many processes that share its connections."""
     with helper("clients.targets.null", cpus, str(processes)) as server:
         yield server
 

@@ -47,6 +47,7 @@ def measure(
                 root=root,
                 interpreter=trial.cell.interpreter,
                 switch_seconds=scenario.switch_seconds,
+                holds=scenario.load.idle_connections,
             ) as server,
             Generator(cpus=placement.client) as generator,
         ):

@@ -1,9 +1,9 @@
 """The null server, `python -m clients.targets.null`: a bare epoll echo in C, on a port of its own.
 
-With a number behind it, so many processes accept from one socket: one process has descriptors for
-so many connections and no more. It prints a ready line like those of `python -m servers` and serves
-raw echo (`--framing rawecho`) until its standard input ends. What the engine reaches against it is
-what the engine can reach.
+With a number behind it, so many processes listen on one port, and the kernel deals the connections
+out: one process has descriptors for so many and no more. It prints a ready line like those of
+`python -m servers` and serves raw echo (`--framing rawecho`) until its standard input ends. What
+the engine reaches against it is what the engine can reach.
 """
 
 from __future__ import annotations
@@ -22,20 +22,30 @@ BACKLOG = 4096
 def main(processes: int) -> None:
     """Listen on the loopback address and serve, with so many processes."""
     allow_descriptors()
-    with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
-        listener.setblocking(False)
-        host, port = listener.getsockname()
-        children: list[int] = []
-        while len(children) < processes - 1 and (child := os.fork()):
-            children.append(child)
-        if len(children) < processes - 1:  # a child
-            null_server(listener.fileno(), sys.stdin.fileno())
+    listeners = [_listener(0)]
+    host, port = listeners[0].getsockname()
+    # All of them before the first child: who is told of the port finds every process listening.
+    listeners += [_listener(port) for _ in range(processes - 1)]
+    children: list[int] = []
+    while len(listeners) > 1:
+        if not (child := os.fork()):
+            for other in listeners[:-1]:
+                other.close()
+            null_server(listeners[-1].fileno(), sys.stdin.fileno())
             os._exit(0)
-        ready = {"ready": True, "model": "null", "host": host, "port": port, "pid": os.getpid()}
-        print(json.dumps(ready), flush=True)
-        null_server(listener.fileno(), sys.stdin.fileno())
+        children.append(child)
+        listeners.pop().close()
+    ready = {"ready": True, "model": "null", "host": host, "port": port, "pid": os.getpid()}
+    print(json.dumps(ready), flush=True)
+    null_server(listeners[0].fileno(), sys.stdin.fileno())
     for child in children:
         os.waitpid(child, 0)
+
+
+def _listener(port: int) -> socket.socket:
+    listener = socket.create_server(("127.0.0.1", port), backlog=BACKLOG, reuse_port=True)
+    listener.setblocking(False)
+    return listener
 
 
 if __name__ == "__main__":
