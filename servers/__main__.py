@@ -12,6 +12,7 @@ import sys
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 
 from servers.catalog import MODELS, UnknownModel, find, names
 from servers.life.endpoint import DEFAULT_BACKLOG
@@ -295,12 +296,23 @@ def chosen(words: list[str], options: dict[str, str]) -> Model:
     if len(words) != 1:
         raise UsageError(f"Name one model of {', '.join(names())}.")
     model = find(words[0])
+    check_runnable(model)
     if "--workers" in options and not model.workers:
         raise UsageError(f"{model.name} is not a pool and takes no --workers.")
     for transport, taken in TAKEN_BY.items():
         if transport != model.transport and (strange := sorted(taken & options.keys())):
             raise UsageError(f"{model.name} speaks {model.transport} and takes no {strange[0]}.")
     return model
+
+
+def check_runnable(model: Model) -> None:
+    """Raise UsageError when this interpreter is too old for a model, or lacks what it needs."""
+    if sys.version_info < model.python:
+        oldest = ".".join(map(str, model.python))
+        raise UsageError(f"{model.name} needs Python {oldest}; this is {sys.version.split()[0]}.")
+    for name in model.needs:
+        if find_spec(name) is None:
+            raise UsageError(f"{model.name} needs {name}, which this interpreter does not find.")
 
 
 def number(name: str, value: str) -> int:

@@ -19,10 +19,12 @@ import hypothesis
 import pytest
 
 from bench.measure import meter
-from servers.catalog import find, over
-from tests.conversations import DRIVERS
+from bench.measure.launch import import_path
+from servers.catalog import find
+from tests import conversations
 from tests.outcomes import Ledger
 from tests.peer import Peer
+from tests.rows import NAMES, RUNNABLE
 
 ROOT = Path(__file__).parents[1]
 DEADLINE_SECONDS = 15.0
@@ -30,8 +32,7 @@ GRACE = "0.2"
 """What is left of a conversation that a test does not end is of no interest to it."""
 SERVER_PYTHON = os.environ.get("THREADMILL_SERVER_PYTHON", sys.executable)
 """What the servers of the suite run under: a contract that any interpreter must pass."""
-NAMES = [model.name for model in over("tcp")]
-SEVERAL_AT_ONCE = [model.name for model in over("tcp") if model.serves in {"workers", "many"}]
+SEVERAL_AT_ONCE = [model.name for model in RUNNABLE if model.serves in {"workers", "many"}]
 """Those that surely serve a second connection while the first one is open."""
 
 # No test asserts a time, and on a shared machine an example takes what it takes.
@@ -72,7 +73,7 @@ class ServerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr if stderr is None else stderr,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": import_path(find(model), ROOT)},
             start_new_session=True,
             preexec_fn=partial(close_all, closed) if closed else None,
         )
@@ -200,12 +201,12 @@ def ledger() -> Iterator[Ledger]:
 
 @pytest.fixture(scope="module", params=NAMES)
 def model(request: pytest.FixtureRequest) -> str:
-    """Each model in turn."""
+    """Each model in turn that can run here."""
     name: str = request.param
     return name
 
 
-@pytest.fixture(scope="module", params=list(DRIVERS))
+@pytest.fixture(scope="module", params=conversations.RUNNABLE)
 def driver(request: pytest.FixtureRequest) -> str:
     """Each driver in turn."""
     name: str = request.param

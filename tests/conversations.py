@@ -12,12 +12,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from servers.commands import Commands
-from servers.drivers import blocking, protocols, streams, yielding
+from servers.drivers import awaiting, blocking, protocols, streams, yielding
 from servers.drivers.scheduler import Scheduler
 from servers.life.timeouts import Timeouts
+from servers.models.asyncio_sock import sockets_of
 from servers.protocol import DEFAULT_LIMIT, ECHO
 from servers.service import Service
 from tests.peer import Peer
@@ -59,14 +61,52 @@ def _call_back(protocol: type[protocols.Conversing]) -> Serve:
     return serve
 
 
+def _await(connection: socket.socket, service: Service, _timeouts: Timeouts) -> None:
+    async def serve() -> None:
+        runtime = sockets_of(asyncio.get_running_loop())
+        await awaiting.converse(connection, service.session(), runtime)
+
+    connection.setblocking(False)
+    asyncio.run(serve())
+
+
+# A library is imported by the test that needs it, and not by all: conftest imports this module.
+
+
+def _await_in_trio(connection: socket.socket, service: Service, _timeouts: Timeouts) -> None:
+    import trio
+
+    from servers.models.trio import TRIO
+
+    trio.run(awaiting.converse, connection, service.session(), TRIO)
+
+
+def _block_greenlets(connection: socket.socket, service: Service, _timeouts: Timeouts) -> None:
+    import gevent
+    import gevent.socket
+
+    from servers.models.gevent import GREENLETS
+
+    ours = gevent.socket.socket(fileno=connection.detach())
+    gevent.spawn(blocking.converse, ours, service.session(), GREENLETS).get()
+    gevent.get_hub().destroy(destroy_loop=True)  # this thread's, with its descriptors
+
+
 DRIVERS: dict[str, Serve] = {
     "blocking": _block,
     "yielding": _yield,
     "streams": _stream,
     "protocols": _call_back(protocols.Conversing),
+    "awaiting": _await,
     "buffered protocols": _call_back(protocols.ConversingBuffered),
+    "awaiting, trio": _await_in_trio,
+    "blocking, gevent": _block_greenlets,
 }
 """By its name: what serves one connection to its end."""
+
+NEEDS = {"awaiting, trio": "trio", "blocking, gevent": "gevent"}
+RUNNABLE = [name for name in DRIVERS if name not in NEEDS or find_spec(NEEDS[name])]
+"""The drivers whose library is installed."""
 
 
 class Conversations:

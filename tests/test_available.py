@@ -66,3 +66,8 @@ def test_only_a_model_that_came_with_others_is_left_out(monkeypatch: pytest.Monk
         assert choose(group)[:2] == ((NEEDS_NOTHING,), (reason_against(TOO_NEW),))
     with pytest.raises(UnavailableError, match=r"needs Python 9\.9"):
         choose("new")
+
+
+def test_the_lock_installs_what_every_model_needs() -> None:
+    reasons = [reason_against(model) for model in MODELS if sys.version_info >= model.python]
+    assert [reason for reason in reasons if reason] == []

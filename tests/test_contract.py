@@ -12,7 +12,6 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from bench.measure import meter
-from servers.catalog import over
 from servers.protocol import BYE, COMPUTE, ECHO, ERROR, UPPER, WAIT, frame
 from tests.commanded import run
 from tests.conftest import (
@@ -24,10 +23,10 @@ from tests.conftest import (
     workers_of,
 )
 from tests.peer import Peer
+from tests.rows import NAMES, RUNNABLE
 
-NAMES = [model.name for model in over("tcp")]
 HOW = ("one", "workers", "many", "dealt")
-SERVES = {how: [model.name for model in over("tcp") if model.serves == how] for how in HOW}
+SERVES = {how: [model.name for model in RUNNABLE if model.serves == how] for how in HOW}
 MEBIBYTE = bytes(range(256)) * 4096
 
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from bench.measure import meter
-from servers.catalog import over
 from servers.protocol import DATA_BYTES, ECHO, GET, PUT, frame
 from tests.conftest import SEVERAL_AT_ONCE, ServerProcess, StartServer, eventually, workers_of
 from tests.peer import Peer
+from tests.rows import NAMES
 from tests.transfers import (
     SIZES,
     Download,
@@ -33,7 +33,6 @@ from tests.transfers import (
     upload,
 )
 
-NAMES = [model.name for model in over("tcp")]
 MEBIBYTE = 2**20
 LARGE = 10 * MEBIBYTE
 """More than the buffers of a connection take while nobody reads."""

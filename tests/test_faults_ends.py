@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from bench.measure import meter
-from servers.catalog import find, over
+from servers.catalog import find
 from servers.protocol import COMPUTE, ECHO, Connection, frame
 from tests.abuse import (
     POOL_SIZE,
@@ -40,6 +40,7 @@ from tests.conftest import (
     workers_of,
 )
 from tests.peer import Peer
+from tests.rows import ONE_OF_EACH_FAMILY
 
 MEBIBYTE = bytes(range(256)) * 4096
 EXHAUSTED = "cannot accept for now: Too many open files"
@@ -348,9 +349,6 @@ def test_the_server_itself_is_killed(
     finally:
         server.close()
     outcome("nothing is left")
-
-
-ONE_OF_EACH_FAMILY = {model.family: model.name for model in reversed(over("tcp"))}.values()
 
 
 @pytest.mark.parametrize("model", ONE_OF_EACH_FAMILY)

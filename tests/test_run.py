@@ -38,8 +38,9 @@ from reports.load import Load
 from reports.record import Sample
 from reports.store import RunFolder, Store
 from reports.tally import Tally
-from servers.catalog import Model, find, over
+from servers.catalog import Model, find
 from servers.protocol import HEADER
+from tests.rows import RUNNABLE
 
 CPUS = sorted(os.sched_getaffinity(0))
 SHORT = dataclasses.replace(
@@ -139,7 +140,7 @@ def test_the_intervals_of_a_window_are_twelve_and_none_is_a_sliver(window_second
     assert math.ceil(round(window_seconds * 1e9) / round(step * 1e9)) == 12
 
 
-@pytest.mark.parametrize("model", over("tcp"), ids=lambda model: str(model.name))
+@pytest.mark.parametrize("model", RUNNABLE, ids=lambda model: str(model.name))
 def test_every_model_can_be_measured(model: Model) -> None:
     small = Scenario(name="small", shows="", load=Load(connections=4))
     turn = PlannedTrial(cells([model], [small], workers=4)[0], block=1)

@@ -14,26 +14,36 @@ from pathlib import Path
 import pytest
 
 from bench.measure import meter
+from bench.measure.launch import import_path
+from servers.__main__ import UsageError, check_runnable
 from servers.catalog import MODELS, UnknownModel, find
 from servers.protocol import ECHO, ERROR
 from tests.commands import servers_in_process
 from tests.conftest import DEADLINE_SECONDS, StartServer, eventually, workers_of
 from tests.flow import Flow
 from tests.peer import Peer
+from tests.rows import ALL_RUNNABLE
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
-NAMES = [model.name for model in MODELS]
-POOLS = [model.name for model in MODELS if model.workers]
-ONE_OF_EACH_FAMILY = {model.family: model.name for model in reversed(MODELS)}.values()
+NAMES = [model.name for model in ALL_RUNNABLE]
+POOLS = [model.name for model in ALL_RUNNABLE if model.workers]
+ONE_OF_EACH_FAMILY = {model.family: model.name for model in reversed(ALL_RUNNABLE)}.values()
 CLIENTS: dict[str, type[Peer | Flow]] = {"tcp": Peer, "udp": Flow}
 
 
-def servers(*arguments: str) -> subprocess.CompletedProcess[str]:
+def environment_of(name: str) -> dict[str, str]:
+    """Return the environment in which a server finds what its model needs."""
+    return {**os.environ, "PYTHONPATH": import_path(find(name), ROOT)}
+
+
+def servers(
+    *arguments: str, environment: dict[str, str] = ENVIRONMENT
+) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
     return subprocess.run(
         [sys.executable, "-S", "-m", "servers", *arguments],
-        env=ENVIRONMENT,
+        env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -46,7 +56,7 @@ def servers(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_no_two_models_have_one_name() -> None:
-    assert len(set(NAMES)) == len(NAMES)
+    assert len({model.name for model in MODELS}) == len(MODELS)
 
 
 def test_every_model_file_is_in_the_catalogue() -> None:
@@ -100,7 +110,7 @@ def test_the_workers_of_a_pool_run_before_the_ready_line(
 def test_help_has_the_models_and_examples() -> None:
     done = servers_in_process("--help")
     assert done.returncode == 0
-    assert all(name in done.stdout for name in NAMES)
+    assert all(f"  {model.name} " in done.stdout for model in MODELS)
     assert "Examples:" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
 
@@ -204,10 +214,13 @@ BUILT_ON = {
     },
     **dict.fromkeys(("asyncio", "prefork-asyncio", "thread-loops", "asyncio-threads"), LOOP),
     "asyncio-processes": LOOP | {"multiprocessing"},
+    **dict.fromkeys(("asyncio-protocol", "asyncio-buffered", "asyncio-sock"), LOOP),
+    "prethread": {"threading"},
     "udp-socketserver": {"socketserver", "threading"},
     "udp-thread-pool": FUTURES,
     "udp-asyncio": LOOP,
 }
+"""What else a model of ours may import; what a library brings along is its own affair."""
 
 
 SERVE_AND_LIST_MODULES = """
@@ -218,11 +231,11 @@ print(*sys.modules)
 """
 
 
-def imported_by(*arguments: str) -> set[str]:
+def imported_by(name: str, *arguments: str) -> set[str]:
     """Return the modules that a server has imported when it ends."""
     with subprocess.Popen(
-        [sys.executable, "-S", "-c", SERVE_AND_LIST_MODULES, *arguments],
-        env=ENVIRONMENT,
+        [sys.executable, "-S", "-c", SERVE_AND_LIST_MODULES, name, *arguments],
+        env=environment_of(name),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
@@ -241,7 +254,8 @@ def imported_by(*arguments: str) -> set[str]:
 def test_a_server_imports_its_own_model_and_nothing_else(name: str) -> None:
     imported = imported_by(name, *workers_of(name, 2))
     assert "servers.files" not in imported
-    assert imported & HEAVY <= BUILT_ON.get(name, set())
+    if not find(name).needs:
+        assert imported & HEAVY <= BUILT_ON.get(name, set())
     assert {each for each in imported if each.startswith("servers.models.")} == {
         f"servers.models.{find(name).module}"
     }
@@ -278,7 +292,7 @@ def test_a_server_does_not_outlive_a_parent_that_was_killed(name: str) -> None:
     """The server is in its parent's session and group at first, and must leave the group."""
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, name],
-        env=ENVIRONMENT,
+        env=environment_of(name),
         stdout=subprocess.PIPE,
         start_new_session=True,
     )
@@ -298,6 +312,23 @@ def test_a_server_does_not_outlive_a_parent_that_was_killed(name: str) -> None:
 
 @pytest.mark.parametrize("name", ONE_OF_EACH_FAMILY)
 def test_a_server_whose_standard_input_is_over_at_its_start_ends(name: str) -> None:
-    done = servers(name, "--watch-stdin")
+    done = servers(name, "--watch-stdin", environment=environment_of(name))
     assert done.returncode == -signal.SIGIO
     assert done.stdout == ""
+
+
+# What a model lacks.
+
+
+@pytest.mark.parametrize(
+    ("lacking", "sentence"),
+    [
+        ({"needs": ("no_such_library",)}, "serial needs no_such_library, which"),
+        ({"python": (9, 9)}, "serial needs Python 9.9; this is"),
+    ],
+)
+def test_a_model_that_cannot_run_here_is_one_sentence(
+    lacking: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        check_runnable(find("serial")._replace(**lacking))

@@ -23,7 +23,6 @@ from servers.protocol import ECHO, frame
 from tests.abuse import code_of, is_served, rested
 from tests.conftest import (
     DEADLINE_SECONDS,
-    NAMES,
     ROOT,
     SEVERAL_AT_ONCE,
     ServerProcess,
@@ -32,6 +31,7 @@ from tests.conftest import (
     workers_of,
 )
 from tests.peer import Peer
+from tests.rows import NAMES
 
 LARGE = 12 * 2**20
 """More than the buffers of a connection take while nobody reads."""

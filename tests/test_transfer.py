@@ -24,10 +24,10 @@ from clients.transfer.answers import Entry
 from clients.transfer.conversation import TAG
 from clients.transfer.errors import MachineError, PeerError, TransferError, UserError
 from servers import protocol
-from servers.catalog import over
 from servers.protocol import DATA, END, ERROR, META, frame
 from tests import scripted
 from tests.conftest import ROOT, StartServer
+from tests.rows import ONE_OF_EACH_FAMILY, RUNNABLE
 
 HOST = "127.0.0.1"
 CONTENT = bytes(range(256)) * 3000 + b"the end"  # three DATA frames, the last one short
@@ -48,7 +48,7 @@ def old(tmp_path: Path) -> Iterator[Path]:
 # Against every model.
 
 
-@pytest.fixture(scope="module", params=[model.name for model in over("tcp")])
+@pytest.fixture(scope="module", params=[model.name for model in RUNNABLE])
 def served(
     request: pytest.FixtureRequest,
     start_server: StartServer,
@@ -76,7 +76,7 @@ def test_what_was_put_is_listed_and_comes_back(
     assert destination.read_bytes() == content
 
 
-@pytest.mark.parametrize("model", [model.name for model in over("tcp")])
+@pytest.mark.parametrize("model", ONE_OF_EACH_FAMILY)
 def test_files_go_there_and_back_over_ipv6(
     start_server: StartServer, model: str, tmp_path: Path
 ) -> None:

@@ -82,7 +82,7 @@ def test_a_base_that_cannot_even_list_its_models_is_none(tmp_path: Path) -> None
     ("file", "affected"),
     [
         ("models/thread.py", {"thread"}),
-        ("drivers/streams.py", {"asyncio"}),
+        ("drivers/streams.py", {"asyncio", "uvloop"}),
         ("drivers/yielding.py", {"coroutine"}),
         ("protocol.py", {model.name for model in MODELS}),
         ("__main__.py", {model.name for model in MODELS}),

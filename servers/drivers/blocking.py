@@ -10,7 +10,7 @@ make count anew.
 
 from __future__ import annotations
 
-__all__ = ["converse"]
+__all__ = ["READ", "Waiting", "converse"]
 
 import os
 import select

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
+__all__ = ["Conversing", "ConversingBuffered", "has_sendfile"]
 
-from servers.drivers import RECEIVE_BYTES
+import asyncio
+
+from servers.drivers import RECEIVE_BYTES, read_piece
 from servers.drivers.callbacks import Conversation
 from servers.life.timeouts import reset_at_close
 from servers.steps import CutShort
@@ -15,9 +16,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
+    from typing import Any
 
     from servers.service import Service
     from servers.steps import Run, SendFile
+
+
+def has_sendfile(loop: asyncio.AbstractEventLoop) -> bool:
+    """Return whether a loop can have the kernel send a file; uvloop's cannot."""
+    return type(loop).sendfile is not asyncio.AbstractEventLoop.sendfile
 
 
 class Conversing(Conversation, asyncio.Protocol):
@@ -45,10 +52,9 @@ class Conversing(Conversation, asyncio.Protocol):
         """The connection's socket, which is ours: a transport may have but something like it."""
         return self._connection
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # for mypy
-        self._transport = transport
+    def connection_made(self, transport: Any) -> None:
+        """Begin; the transport is asyncio's or has at least its interface."""
+        self._transport: asyncio.Transport = transport
         self.begin(self._service.session())
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -87,10 +93,10 @@ class Conversing(Conversation, asyncio.Protocol):
 
     def send_file(self, step: SendFile) -> None:
         """Have the kernel send it where the loop can."""
-        if type(self._loop).sendfile is asyncio.AbstractEventLoop.sendfile:
-            self._read_and_send(step)
-        else:
+        if has_sendfile(self._loop):
             self._sending = self._loop.create_task(self._send_by_kernel(step))
+        else:
+            self._read_and_send(step)
 
     async def _send_by_kernel(self, step: SendFile) -> None:
         try:
@@ -107,10 +113,8 @@ class Conversing(Conversation, asyncio.Protocol):
 
     def _read_and_send(self, step: SendFile) -> None:
         try:
-            piece = os.pread(step.file.fileno(), step.count, step.offset)
-        except OSError:
-            piece = b""
-        if len(piece) < step.count:
+            piece = read_piece(step)
+        except CutShort:
             self.failed(CutShort)
         else:
             self.file_sent(has_room=self.send(piece))
@@ -164,7 +168,7 @@ class Conversing(Conversation, asyncio.Protocol):
 class ConversingBuffered(Conversing, asyncio.BufferedProtocol):
     """A protocol that has the transport receive into one buffer of its own, again and again."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: Any) -> None:
         """Begin."""
         self._buffer = memoryview(bytearray(RECEIVE_BYTES))
         super().connection_made(transport)

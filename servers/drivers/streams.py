@@ -14,7 +14,8 @@ from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from functools import partial
 
-from servers.drivers import RECEIVE_BYTES
+from servers.drivers import RECEIVE_BYTES, read_piece
+from servers.drivers.protocols import has_sendfile
 from servers.life.timeouts import Idle, Stuck, reset_at_close
 from servers.steps import (
     CutShort,
@@ -158,6 +159,10 @@ async def send_file(writer: StreamWriter, step: SendFile, timeouts: Timeouts | N
     if writer.transport.is_closing():
         raise ConnectionResetError
     loop = asyncio.get_running_loop()
+    if not has_sendfile(loop):
+        writer.write(read_piece(step))
+        await (drain_in_time(writer, timeouts) if timeouts else writer.drain())
+        return
     sending = loop.sendfile(writer.transport, step.file, step.offset, step.count, fallback=False)
     try:
         sent = await (in_time(sending, writer, timeouts) if timeouts else sending)

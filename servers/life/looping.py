@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["accept_all", "stop_event"]
+__all__ = ["accept_all", "loop_of", "serve_all", "stop_event"]
 
 import asyncio
 from functools import partial
+from importlib import import_module
 
 from servers.life.listener import SHUT
 
@@ -13,13 +14,43 @@ from servers.life.listener import SHUT
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+    from typing import Any
 
     from servers.life.listener import Listener
     from servers.life.mailbox import Mailbox
 
 MOST_AT_ONCE = 64
 """Connections accepted before the others on the loop have their turn."""
+
+
+def loop_of(library: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes an event loop, of asyncio itself or of a library that replaces its loop."""
+    factory: Callable[[], asyncio.AbstractEventLoop] = import_module(library).new_event_loop
+    return factory
+
+
+async def serve_all(
+    listener: Listener,
+    ready: Callable[[], None],
+    converse: Callable[[socket.socket], Coroutine[Any, Any, None]],
+) -> None:
+    """Serve each connection in a task, until a signal comes and all of them have ended."""
+    stop = stop_event(listener)
+    tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(connection: socket.socket) -> None:
+        task = asyncio.create_task(converse(connection))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    accept_all(listener, spawn)
+    ready()
+    await stop.wait()
+    asyncio.get_running_loop().remove_reader(listener.fileno())
+    listener.stop.begin()
+    while tasks:
+        await asyncio.wait(tasks)
 
 
 def stop_event(listener: Listener | Mailbox) -> asyncio.Event:

@@ -1,0 +1,67 @@
+"""trio: a task per connection, all in one nursery."""
+
+from __future__ import annotations
+
+__all__ = ["TRIO", "serve"]
+
+from contextlib import asynccontextmanager
+from functools import partial
+
+import trio
+from trio.lowlevel import wait_readable, wait_writable
+
+from servers.drivers.awaiting import Runtime, accept_all, converse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Callable
+
+    from servers.life.listener import Listener
+    from servers.service import Service
+
+
+def wrap(connection: socket.socket) -> trio.SocketStream:
+    """Return trio's stream over a connection."""
+    return trio.SocketStream(trio.socket.from_stdlib_socket(connection))
+
+
+@asynccontextmanager
+async def within(seconds: float | None) -> AsyncIterator[None]:
+    """Raise TimeoutError when so many seconds have passed."""
+    with trio.move_on_after(float("inf") if seconds is None else seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise TimeoutError
+
+
+TRIO = Runtime(
+    wrap,
+    trio.SocketStream.receive_some,
+    trio.SocketStream.send_all,
+    trio.sleep,
+    wait_readable,
+    wait_writable,
+    within,
+    trio.BrokenResourceError,
+)
+
+
+def serve(listener: Listener, service: Service, ready: Callable[[], None]) -> None:
+    """Serve until the listener stops and the connections have ended."""
+    listener.setblocking(False)
+    trio.run(serve_connections, listener, service, ready)
+
+
+async def serve_connections(
+    listener: Listener, service: Service, ready: Callable[[], None]
+) -> None:
+    """Serve until the listener stops and the connections have ended."""
+    async with trio.open_nursery() as nursery:
+        ready()
+        await accept_all(listener, TRIO, partial(spawn, nursery, service))
+
+
+def spawn(nursery: trio.Nursery, service: Service, connection: socket.socket) -> None:
+    """Have a task of its own serve a connection."""
+    nursery.start_soon(converse, connection, service.session(), TRIO)
