@@ -73,7 +73,7 @@ class ServerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr if stderr is None else stderr,
-            env={**os.environ, "PYTHONPATH": import_path(find(model), ROOT)},
+            env=environment_of(model),
             start_new_session=True,
             preexec_fn=partial(close_all, closed) if closed else None,
         )
@@ -153,6 +153,11 @@ def parent_of(pid: int) -> int:
     with suppress(FileNotFoundError, ProcessLookupError):
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     return 0
+
+
+def environment_of(model: str) -> dict[str, str]:
+    """Return the environment in which a server finds what its model needs."""
+    return {**os.environ, "PYTHONPATH": import_path(find(model), ROOT)}
 
 
 def close_all(descriptors: Sequence[int]) -> None:

@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 
 from bench.measure import meter
-from bench.measure.launch import import_path
 from servers.__main__ import UsageError, check_runnable
 from servers.catalog import MODELS, UnknownModel, find
 from servers.protocol import ECHO, ERROR
 from tests.commands import servers_in_process
-from tests.conftest import DEADLINE_SECONDS, StartServer, eventually, workers_of
+from tests.conftest import DEADLINE_SECONDS, StartServer, environment_of, eventually, workers_of
 from tests.flow import Flow
 from tests.peer import Peer
 from tests.rows import ALL_RUNNABLE
@@ -30,11 +29,6 @@ NAMES = [model.name for model in ALL_RUNNABLE]
 POOLS = [model.name for model in ALL_RUNNABLE if model.workers]
 ONE_OF_EACH_FAMILY = {model.family: model.name for model in reversed(ALL_RUNNABLE)}.values()
 CLIENTS: dict[str, type[Peer | Flow]] = {"tcp": Peer, "udp": Flow}
-
-
-def environment_of(name: str) -> dict[str, str]:
-    """Return the environment in which a server finds what its model needs."""
-    return {**os.environ, "PYTHONPATH": import_path(find(name), ROOT)}
 
 
 def servers(

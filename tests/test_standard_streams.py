@@ -27,6 +27,7 @@ from tests.conftest import (
     SEVERAL_AT_ONCE,
     ServerProcess,
     close_all,
+    environment_of,
     eventually,
     workers_of,
 )
@@ -154,6 +155,7 @@ def test_a_server_without_any_standard_stream_serves(model: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-S", "-m", "servers", model, "--port", str(port)],
         cwd=ROOT,
+        env=environment_of(model),
         preexec_fn=lambda: close_all((0, 1, 2)),
         start_new_session=True,
     ) as process:
@@ -198,6 +200,7 @@ def test_a_server_that_nobody_hears_ends_with_a_sentence(words: list[str]) -> No
         done = subprocess.run(
             [sys.executable, "-S", "-m", "servers", *words],
             cwd=ROOT,
+            env=None if words == ["--help"] else environment_of(*words),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.PIPE,
