@@ -57,8 +57,8 @@ async def serve_connections(
     listener: Listener, service: Service, ready: Callable[[], None]
 ) -> None:
     """Serve until the listener stops and the connections have ended."""
+    ready()  # an error of it would be wrapped in a nursery
     async with trio.open_nursery() as nursery:
-        ready()
         await accept_all(listener, TRIO, partial(spawn, nursery, service))
 
 
