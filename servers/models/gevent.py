@@ -13,7 +13,7 @@ from gevent.pool import Pool
 from gevent.server import StreamServer
 from gevent.socket import socket, wait_read, wait_write
 
-from servers.drivers.blocking import READ, Waiting, converse
+from servers.drivers.blocking import READ, Waiting, converse, start_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def have_calls_fail_at_once(connection: socket) -> None:
 FOREVER = 86_400.0
 """As long as the conversations take: the end of the grace is what bounds them."""
 
-GREENLETS = Waiting(gevent.sleep, wait_until, have_calls_fail_at_once, os.sendfile)
+GREENLETS = Waiting(gevent.sleep, wait_until, have_calls_fail_at_once, os.sendfile, start_child)
 """A greenlet waits in the hub, and the others go on."""
 
 
