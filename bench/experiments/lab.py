@@ -8,7 +8,7 @@ from __future__ import annotations
 
 __all__ = ["EFFORTS", "Cost", "Effort", "Lab", "cost", "elapsed"]
 
-import os
+import resource
 import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -16,7 +16,6 @@ from statistics import median, quantiles
 from typing import Any, NamedTuple, TypeVar
 
 from bench.experiments.timing import pedantic
-from bench.measure import meter
 from reports.experiments.finding import Row
 
 _Choice = TypeVar("_Choice")
@@ -145,7 +144,15 @@ class Cost(NamedTuple):
 
 
 def cost(action: Callable[[], object]) -> Cost:
-    """Return what an action takes; the CPU by the suite's meter, children included."""
-    before = meter.settle(os.getpid())
+    """Return what an action takes: time, and CPU of this process and of the children it waited for.
+
+    The suite's meter is for other processes: of the one that reads, the reading would be a part.
+    """
+    before = _cpu_seconds()
     seconds = elapsed(action)
-    return Cost(seconds, meter.usage(before, meter.settle(os.getpid())).cpu_seconds)
+    return Cost(seconds, _cpu_seconds() - before)
+
+
+def _cpu_seconds() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime

@@ -116,7 +116,7 @@ def experiment(
     page = folder.publish()
     if page:
         console.print(f"page: {page}", soft_wrap=True)
-    if page and write:
+    if page and write and code != INTERRUPTED:  # a page of some would take the place of all
         from reports.experiments.markdown import markdown
 
         command = f"threadmill experiment {names} --effort {effort} --write {write}"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import socket
+import tempfile
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from bench.experiments.figures import Found, ratio
@@ -14,7 +16,7 @@ from bench.experiments.lab import Lab, cost
 from bench.experiments.rules import Verdict, all_of, at_least, at_most
 from bench.experiments.sockets.ends import pair
 
-PIECE = bytes(range(256)) * 256  # 64 KiB
+PIECE_BYTES = 65_536
 NONE, MD5 = "no digest", "MD5"
 RATE, CPU = "sent and checked", "CPU per MiB"
 
@@ -29,13 +31,14 @@ DIGESTS: dict[str, Callable[[], Any] | None] = {
 }
 
 
-def send(sock: socket.socket, pieces: int, make: Callable[[], Any] | None) -> str:
+def send(sock: socket.socket, path: str, make: Callable[[], Any] | None) -> str:
     """Send a file piece by piece; return its digest, which the receiver compares."""
     digest = make() if make else None
-    for _ in range(pieces):
-        if digest:
-            digest.update(PIECE)
-        sock.sendall(PIECE)
+    with Path(path).open("rb", buffering=0) as file:
+        while data := file.read(PIECE_BYTES):
+            if digest:
+                digest.update(data)
+            sock.sendall(data)
     sock.shutdown(socket.SHUT_WR)
     return str(digest.hexdigest()) if digest else ""
 
@@ -43,37 +46,40 @@ def send(sock: socket.socket, pieces: int, make: Callable[[], Any] | None) -> st
 def receive(sock: socket.socket, make: Callable[[], Any] | None, result: list[str]) -> None:
     """Receive a file, and say its digest."""
     digest = make() if make else None
-    while data := sock.recv(len(PIECE)):
+    while data := sock.recv(PIECE_BYTES):
         if digest:
             digest.update(data)
     result.append(str(digest.hexdigest()) if digest else "")
 
 
-def transfer(pieces: int, make: Callable[[], Any] | None) -> bool:
+def transfer(path: str, make: Callable[[], Any] | None) -> bool:
     """Send and check; return whether the digests agree."""
     one, other = pair()
     result: list[str] = []
     with one, other:
         thread = threading.Thread(target=receive, args=(other, make, result))
         thread.start()
-        sent = send(one, pieces, make)
+        sent = send(one, path, make)
         thread.join()
     return sent == result[0]
 
 
 def measure(lab: Lab) -> None:
-    """Transfer with each digest, in interleaved rounds."""
-    pieces = lab.pick(16, 128, 512, 4096)
-    mebibytes = pieces * len(PIECE) / 2**20
+    """Transfer a file with each digest, in interleaved rounds."""
+    mebibytes = lab.pick(1, 8, 32, 256)
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in DIGESTS}
-    for _ in range(lab.rounds):
-        for name, make in DIGESTS.items():
-            taken = cost(functools.partial(transfer, pieces, make))
-            found[name].append((mebibytes / taken.seconds, taken.cpu_seconds / mebibytes))
+    with tempfile.NamedTemporaryFile(prefix="threadmill-") as file:
+        for _ in range(mebibytes):
+            file.write(bytes(range(256)) * 4096)
+        file.flush()
+        for _ in range(lab.rounds):
+            for name, make in DIGESTS.items():
+                taken = cost(functools.partial(transfer, file.name, make))
+                found[name].append((mebibytes / taken.seconds, taken.cpu_seconds / mebibytes))
+        agree = [transfer(file.name, make) for make in DIGESTS.values()]
     for name, rounds in found.items():
         lab.report(name, CPU, "s", [each for _, each in rounds])
         lab.report(name, RATE, "MiB/s", [each for each, _ in rounds])
-    agree = [transfer(2, make) for make in DIGESTS.values()]
     lab.report("all of them", "both ends agree", "yes", [float(each) for each in agree])
 
 

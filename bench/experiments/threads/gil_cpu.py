@@ -81,7 +81,7 @@ def _name(facts: dict[str, object]) -> str:
 
 def measure(lab: Lab) -> None:
     """Run the jobs in interleaved rounds, and take the ratio within each."""
-    number = lab.pick(20_000, 1_000_000, 2_000_000, 10_000_000)
+    number = lab.pick(20_000, 1_000_000, 1_000_000, 10_000_000)
     chosen = pythons(lab)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
     for _ in range(lab.pick(1, 2, 3, 5)):
