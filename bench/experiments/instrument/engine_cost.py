@@ -57,7 +57,7 @@ class Cost(NamedTuple):
 def measure(lab: Lab) -> None:
     """Measure in interleaved rounds; every ratio is taken within its round."""
     cpus = place("split", allowed_cpus())
-    models = shown(lab)
+    models = lab.pick([], shown(lab), shown(lab), shown(lab))
     costs: dict[str, list[Cost]] = {ENGINE: [], PLAIN: []}
     answers: dict[str, list[Cost]] = {model.name: [] for model in models}
     for number in range(lab.pick(1, 2, 5, 9)):

@@ -18,7 +18,6 @@ from bench.experiments.rules import Verdict, all_of, exactly
 
 FORK = multiprocessing.get_context("fork")
 WORKERS = 3
-TASKS = 50
 UNITS = (3, 1, 2)
 AS_THEY_COME, IN_ORDER = "callbacks as results come", "map in order"
 RAISES, DIES = "an error comes out", "a dead worker is told"
@@ -149,13 +148,13 @@ def order_of_callbacks(pool: OfExecutor | OfPool, unit: float) -> list[int]:
 
 def measure(lab: Lab) -> None:
     """Time tasks, look at orders, raise, and last of all die."""
-    unit = lab.pick(0.03, 0.05, 0.05, 0.1)
+    unit, tasks = lab.pick((0.03, 5), (0.05, 50), (0.05, 50), (0.1, 50))
     for name, make in POOLS.items():
         lab.say(name)
         pool = make()
         try:
-            lab.time(name, SUBMIT, lambda at=pool: at.submit(TASKS), per=TASKS)
-            lab.time(name, MAP, lambda at=pool: at.map(nothing, range(TASKS)), per=TASKS)
+            lab.time(name, SUBMIT, lambda at=pool: at.submit(tasks), per=tasks)
+            lab.time(name, MAP, lambda at=pool: at.map(nothing, range(tasks)), per=tasks)
             lab.report(name, AS_THEY_COME, "yes", order_of_callbacks(pool, unit) == sorted(UNITS))
             mapped = pool.map(functools.partial(wait, unit), UNITS)
             lab.report(name, IN_ORDER, "yes", mapped == list(UNITS))
