@@ -51,6 +51,8 @@ from reports.record import Sample
 
 MIB = 2**20
 KIB = 2**10
+BELOW = "below what can be told"
+"""A difference of two figures that is not above 0: it is less than what each of them scatters."""
 FOREIGN_SHARE = 0.10
 STEAL_SHARE = 0.01
 """Of all CPUs: above either a trial is marked as disturbed. It is kept, shown and counted."""
@@ -235,6 +237,7 @@ PSS_PER_CONNECTION = Metric(
         / KIB
         / (t.sample.load.connections + t.sample.load.idle_connections)
     ),
+    lambda value: units.number(value) if value > 0 else BELOW,
 )
 
 METRICS = (
@@ -250,7 +253,7 @@ METRICS = (
     CPU_PER_MIB,
     Metric(
         "cpu_user_us_per_request",
-        "of it in user mode",
+        "CPU per request in user mode",
         "us",
         _per_request(lambda s: s.server_user_seconds * 1e6),
     ),

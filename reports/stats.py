@@ -24,13 +24,14 @@ __all__ = [
     "ranks_of",
     "ratio_interval",
     "ratio_intervals",
+    "surely_differ",
 ]
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -223,30 +224,41 @@ def _exponential(found: Interval, *, mirrored: bool) -> Interval:
 
 
 def ranks_of(
-    figures: Mapping[str, Mapping[int, float]], *, more_is_better: bool
+    figures: Mapping[str, Mapping[int, float]],
+    *,
+    more_is_better: bool,
+    tied: Collection[str] = (),
 ) -> dict[str, Ranks]:
     """Return the ranks of models from their figures by block, best median first.
+
+    Those that are `tied` are not told apart, whatever their figures are.
 
     "Not told apart" is not transitive: a may share a rank with b and b with c, where a surely is
     better than c. So no groups are cut. A model's rank reaches from 1 + the number of models that
     are surely better to n - the number of those surely worse; models whose ranks begin at 1 are
     those that nobody surely beats.
     """
-    sign = 1 if more_is_better else -1
     better, worse = dict.fromkeys(figures, 0), dict.fromkeys(figures, 0)
     pairs = list(combinations(figures, 2))
     ratios = ratio_intervals([(figures[one], figures[other]) for one, other in pairs])
     for (one, other), ratio in zip(pairs, ratios, strict=True):
-        if ratio is None or not ratio.tells or ratio.low <= 1 <= ratio.high:
+        if not surely_differ(ratio) or (one in tied and other in tied):
             continue
-        winner, loser = (one, other) if (ratio.low > 1) == (sign > 0) else (other, one)
+        winner, loser = (one, other) if (ratio.low > 1) == more_is_better else (other, one)
         better[loser] += 1
         worse[winner] += 1
 
+    sign = -1 if more_is_better else 1
+
     def place(model: str) -> tuple[float, str]:
-        return -sign * float(np.median(list(figures[model].values()))), model
+        return sign * float(np.median(list(figures[model].values()))), model
 
     return {
         model: Ranks(1 + better[model], len(figures) - worse[model])
         for model in sorted(figures, key=place)
     }
+
+
+def surely_differ(ratio: Interval | None) -> TypeGuard[Interval]:
+    """Whether a ratio is of trials enough, and its interval does not hold 1."""
+    return ratio is not None and ratio.tells and not ratio.low <= 1 <= ratio.high

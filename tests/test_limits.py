@@ -23,7 +23,7 @@ PLAIN = Evidence(
         ({"generator_cores": 0.91}, "generator", "generator 91% busy"),
         ({"generator_cores": 0.9}, "unclear", "generator 90% busy"),
         ({"generator_cores": 0.95, "server_cores": 1.0}, "generator", "generator 95% busy"),
-        ({"throughput": 48_000}, "generator", "96% of what the null server reaches"),
+        ({"throughput": 48_000}, "generator", "96% of the 50,000 requests"),
         ({"throughput": 48_000, "ceiling": 0.0}, "unclear", "server 70%"),
         ({"server_cores": 0.1, "generator_cores": 0.1}, "waiting", "other than a CPU"),
         ({"server_cores": 0.1, "generator_cores": 0.1, "in_flight": 50}, "unclear", "50.0 req"),

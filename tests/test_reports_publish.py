@@ -89,7 +89,7 @@ def test_the_page_asks_for_nothing_from_outside(page: str) -> None:
     assert links.targets
     assert all(target.startswith(("#", "data:")) for target in links.targets)
     assert not links.tags & {"script", "iframe", "object", "embed"}
-    assert not re.search(r"@import|url\(", page)
+    assert not re.search(r"@import|url\((?!#)", page)
 
 
 def test_every_anchor_leads_somewhere_and_ids_are_unique(page: str) -> None:
@@ -117,7 +117,8 @@ def test_the_page_says_when_on_what_and_what_went_wrong(page: str) -> None:
     for words in (
         "2026-11-23 18:30 UTC", "AMD EPYC 7B13", "CPython 3.11.2", "1 of 64 served", "6 reset",
         "the server gave no ready line within 10 s", "126 unfinished", "123 us", "94%",
-        "<th>Lowest p99 latency</th>", "<td class=\"note\">unclear<small>server ",
+        "Lowest p99 latency</th>", "unclear</span>", "windows of 0.6 s",
+        "over the loopback interface",
     ):  # fmt: skip
         assert words in page
 
@@ -127,7 +128,9 @@ def test_two_blocks_are_too_few_to_tell_models_apart(page: str) -> None:
 
 
 def test_all_charts_are_inside_the_page_and_in_their_folder(folder: RunFolder, page: str) -> None:
-    assert page.count("data:image/svg+xml;base64,") == 12
+    assert page.count("<svg ") == page.count("</desc>") == 12
+    assert "<title id=" in page
+    assert "base64" not in page
     assert len(list((folder.path / "charts").glob("*.png"))) == 12
     assert len(list((folder.path / "charts").glob("*.svg"))) == 12
 
@@ -263,19 +266,21 @@ def test_the_page_of_studies_gives_knees_stops_and_what_waking_up_costs(studies_
     for sentence in (
         "Where response times bend", "5.20 us with placement same", "98.0 us with placement split",
         "stopped at 1,000 idle connections: 10,000 would take 6.5 GiB", "Send lag p99",
-        "SYNs sent again", "Many idle connections", "PSS per connection",
+        "SYNs sent again", "many idle connections (too few trials to tell: 1 of the 5",
+        "PSS per connection",
     ):  # fmt: skip
         assert sentence in studies_page
 
 
 def test_rates_of_each_models_own_are_no_contest(studies_page: str) -> None:
-    summary = studies_page[: studies_page.index("Which model for which need")]
+    summary = studies_page[: studies_page.index("Where response times bend")]
     assert "<small>64 connections, 1 KiB, 7,500/s</small>" in summary
     assert "<small>64 connections, 1 KiB, 10% of its own capacity</small>" not in summary
 
 
 def test_a_need_without_a_scenario_in_the_run_says_so(page: str) -> None:
-    assert "no answer in this run: it takes the scenario compute" in page
+    assert re.search(r"No answer from this run: [^.]*cpu-heavy requests;", page)
+    assert "threadmill run --scenarios connections,compute,wait,rate,churn,bulk --blocks 5" in page
 
 
 def test_a_run_without_trials_has_a_summary_file_with_a_header(tmp_path: Path) -> None:

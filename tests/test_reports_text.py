@@ -65,7 +65,7 @@ def test_what_went_wrong_is_said_beside_the_model() -> None:
 
 
 def test_the_best_is_bold_and_a_starved_cell_is_not_the_best() -> None:
-    lines = printed(120, color=True).splitlines()
+    lines = printed(120, blocks=5, color=True).splitlines()
     bold = "\x1b[1;32m"
     assert any(bold in line and "coroutine" in line for line in lines)
     assert not [line for line in lines if bold in line and "1 of 64 served" in line]

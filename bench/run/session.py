@@ -67,6 +67,7 @@ def run(request: Request, results: Path, console: Console) -> tuple[RunFolder, R
     with interruptible():
         wake_up = wake_up_ns(request.cpus)
         planned, options = _with_rates(request, say)
+    count = profile.blocks * len(planned)
     record = describe(
         profile,
         [model.name for model in request.models],
@@ -74,10 +75,9 @@ def run(request: Request, results: Path, console: Console) -> tuple[RunFolder, R
         placement_override=request.placement,
         wake_up_ns=wake_up,
         interpreters=[each.to_json() for each in request.interpreters if each.name],
-        options=options,
+        options=options | {"planned_trials": count},
     )
     folder = Store(results).create(record)
-    count = profile.blocks * len(planned)
     for line in header(record, count, now):
         say(line)
     progress = reporter(console, count)

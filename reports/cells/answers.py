@@ -1,7 +1,9 @@
 """The answers that a report leads with: who is first, by how much, and which model for which need.
 
 First are all models that no other surely beats (`reports.stats.ranks_of`). How far ahead they are
-is the ratio, within blocks, of the best of them to the best of those that are surely beaten.
+is the ratio, within blocks, to the best of those that are surely beaten, of the one that beats it:
+the interval shown is that of the comparison that decided. Nobody is named first of fewer than five
+trials, or of a field of one; and a model that is left out is named with the reason.
 Recommendations are drawn from the run's own figures; a need that it has no scenario for is named.
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 __all__ = [
     "ASKED",
+    "LEAST_TRIALS",
     "NEEDS",
     "Answers",
     "Lead",
@@ -18,6 +21,7 @@ __all__ = [
     "asked_of",
 ]
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -34,10 +38,20 @@ from reports.metrics import (
     THROUGHPUT,
     Metric,
 )
-from reports.stats import LEAST_COVERAGE, Interval, Ranks, range_coverage, ratio_interval
+from reports.stats import (
+    LEAST_COVERAGE,
+    Interval,
+    Ranks,
+    range_coverage,
+    ratio_interval,
+    surely_differ,
+)
 from reports.units import DASH, number
 
 COSTS = {CPU: "us CPU per request", CPU_PER_MIB: "ms CPU per MiB", PSS_LOADED: "MiB"}
+MOST_NAMED = 4
+"""Of models that share the first rank: beyond, they are counted."""
+LEAST_TRIALS = next(n for n in itertools.count(1) if range_coverage(n) >= LEAST_COVERAGE)
 BIG_BYTES = 64 * 1024
 """From this payload on a request is a big transfer."""
 
@@ -49,10 +63,12 @@ class Lead:
     workload: Workload
     metric: Metric
     ranks: Mapping[str, Ranks]
-    leaders: tuple[Cell, ...]  # those who share the first rank, best median first
+    leaders: tuple[Cell, ...]  # those who share the first rank, best first
     runner_up: Cell | None  # the best of those surely beaten
-    ratio: Interval | None  # how many times as good as the runner-up, above 1
-    told: bool  # whether there were trials enough to claim any difference
+    winner: Cell | None  # the best of those that surely beat the runner-up
+    ratio: Interval | None  # how many times as good as the runner-up the winner is, above 1
+    untold: str  # why no difference can be claimed and nobody is first; empty: there is a first
+    left_out: tuple[Cell, ...]  # not ranked by this figure, best first
 
     @property
     def best(self) -> Cell:
@@ -69,14 +85,56 @@ class Lead:
     @property
     def ahead(self) -> str:
         """By how much, in words, or why nothing is said about it."""
-        if not self.told:
-            return "too few trials to tell"
-        if not (self.ratio and self.runner_up):
+        if self.untold:
+            return self.untold
+        if all(cell.tied_by(self.metric) for cell in self.leaders) and len(self.leaders) > 1:
+            return "at the ceiling of what was asked for; the order is by CPU"
+        if not (self.ratio and self.runner_up and self.winner):
             return "not told apart" if len(self.leaders) > 1 else ""
         times, low, high = (number(bound) for bound in self.ratio[:3])
+        whose = "" if self.winner is self.best else f"{self.winner.subject}: "
         if self.metric.more_is_better:
-            return f"{times} times {self.runner_up.subject} ({low} {DASH} {high})"
-        return f"{self.runner_up.subject} has {times} times that ({low} {DASH} {high})"
+            return f"{whose}{times} times {self.runner_up.subject} ({low} {DASH} {high})"
+        than = "that" if self.winner is self.best else f"that of {self.winner.subject}"
+        return f"{self.runner_up.subject} has {times} times {than} ({low} {DASH} {high})"
+
+    @property
+    def names(self) -> str:
+        """Those who are first, in words: all that the run does not tell apart, but for a crowd."""
+        named = [cell.subject for cell in self.leaders[:MOST_NAMED]]
+        if more := len(self.leaders) - len(named):
+            return f"{', '.join(named)} or {more} more"
+        return " or ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+
+    @property
+    def told(self) -> bool:
+        """Whether anybody is first."""
+        return not self.untold
+
+    @property
+    def beyond(self) -> str:
+        """Which models that are not ranked have a figure at least as good, in words, and why."""
+        sign = 1 if self.metric.more_is_better else -1
+        best = sign * self.best.figures[self.metric.name].value
+        cells = [
+            cell
+            for cell in self.left_out
+            if cell.ranked and sign * cell.figures[self.metric.name].value >= best
+        ]
+        named = "; ".join(
+            f"{cell.subject} ({cell.unranked_because(self.metric)})" for cell in cells
+        )
+        words = "fast" if self.metric.more_is_better else "good"
+        return f"not ranked, at least as {words}: {named}" if named else ""
+
+    @property
+    def missing(self) -> str:
+        """Which other models are left out, in words, and why."""
+        cells = [cell for cell in self.left_out if not cell.ranked]
+        named = "; ".join(
+            f"{cell.subject} ({cell.unranked_because(self.metric)})" for cell in cells
+        )
+        return f"left out: {named}" if named else ""
 
     @property
     def at_what(self) -> str:
@@ -96,12 +154,34 @@ def lead_of(workload: Workload, metric: Metric, ranks: Mapping[str, Ranks]) -> L
     cells = {cell.subject: cell for cell in workload.cells}
     leaders = tuple(cells[subject] for subject, rank in ranks.items() if rank.first == 1)
     runner_up = next((cells[subject] for subject, rank in ranks.items() if rank.first > 1), None)
-    ratio = None
+    winner, ratio = None, None
     if runner_up:
-        pair = leaders[0].by_block(metric), runner_up.by_block(metric)
-        ratio = ratio_interval(*(pair if metric.more_is_better else reversed(pair)))
-    told = range_coverage(len(leaders[0].by_block(metric))) >= LEAST_COVERAGE
-    return Lead(workload, metric, ranks, leaders, runner_up, ratio, told)
+        # Leaders first: they are the ones that it is said of, if any of them decided.
+        for cell in (*leaders, *(cells[subject] for subject in ranks)):
+            pair = cell.by_block(metric), runner_up.by_block(metric)
+            ratio = ratio_interval(*(pair if metric.more_is_better else reversed(pair)))
+            if surely_differ(ratio) and ratio.low > 1:
+                winner = cell
+                break
+    left_out = tuple(
+        cell
+        for cell in workload.ordered(metric)
+        if cell.subject not in ranks and (metric.name in cell.figures or not cell.ranked)
+    )
+    untold = _untold([len(cells[subject].by_block(metric)) for subject in ranks])
+    return Lead(
+        workload, metric, ranks, leaders, runner_up, winner, ratio if winner else None, untold,
+        left_out,
+    )  # fmt: skip
+
+
+def _untold(trials: Sequence[int]) -> str:
+    """Return why nobody is first among models with so many trials; empty when somebody is."""
+    if len(trials) < 2:
+        return "nothing to compare it with"
+    if range_coverage(min(trials)) < LEAST_COVERAGE:
+        return f"too few trials to tell: {min(trials)} of the {LEAST_TRIALS} that it takes"
+    return ""
 
 
 class Need(NamedTuple):

@@ -21,6 +21,8 @@ BUSY = 0.9
 IDLE = 0.5
 """Below this share on both sides, what the requests wait for is not a CPU."""
 NEAR_CEILING = 0.95
+BEYOND_CEILING = 1.25
+"""Of the null server: no server surely does more, so that one was not measured well."""
 LITTLE_TOLERANCE = 0.05
 CROWDED = 0.10
 """Of all CPUs: where others have more, two idle sides may have waited for a CPU after all."""
@@ -38,6 +40,7 @@ class Evidence:
     spins: bool  # the generator never sleeps, so its CPU says nothing
     throughput: float  # answers per second
     ceiling: float = 0.0  # the null server's, same load and block; 0: not measured
+    asked_at_most: float = 0.0  # where each request waits: no server could answer more; 0: no bound
     rate: float = 0.0  # requests due per second; 0: a closed loop
     others: float = 0.0  # share of all CPUs that neither side had
     in_flight: float = 0.0  # throughput x mean latency
@@ -63,19 +66,21 @@ class Evidence:
 class LimitVerdict(NamedTuple):
     """What limited a cell, and why it is thought so."""
 
-    limit: str  # server, generator, waiting or unclear
+    limit: str  # server, generator, ceiling, waiting or unclear
     reasons: tuple[str, ...]  # sentences without a full stop; the first is the ground
+    brief: str = ""  # the limit with the share that decided: server 99%
 
     def __str__(self) -> str:
         return f"{self.limit}: {'; '.join(self.reasons)}" if self.reasons else self.limit
 
 
 class LimitRule(NamedTuple):
-    """A verdict, when it holds, and the sentence that says so."""
+    """A verdict, when it holds, the sentence that says so, and the share that decided."""
 
     limit: str
     holds: Callable[[Evidence], bool]
     reason: Callable[[Evidence], str]
+    share: Callable[[Evidence], float] | None = None
 
 
 def may_use(
@@ -92,14 +97,36 @@ def may_use(
 
 LIMIT_RULES = (
     LimitRule(
+        "ceiling",
+        lambda e: bool(e.asked_at_most) and e.throughput >= NEAR_CEILING * e.asked_at_most,
+        lambda e: (
+            f"at the ceiling: {e.throughput:,.0f} of the {e.asked_at_most:,.0f} requests/s that"
+            " these connections can ask for"
+        ),
+        lambda e: e.throughput / e.asked_at_most,
+    ),
+    LimitRule(
         "generator",
         lambda e: e.generator_share > BUSY,
         lambda e: f"generator {percent(e.generator_share)} busy",
+        lambda e: e.generator_share,
+    ),
+    LimitRule(
+        "unclear",
+        lambda e: bool(e.ceiling) and e.throughput > BEYOND_CEILING * e.ceiling,
+        lambda e: (
+            f"{e.throughput:,.0f} requests/s is more than the null server's {e.ceiling:,.0f}: one"
+            " of the two was disturbed"
+        ),
     ),
     LimitRule(
         "generator",
         lambda e: bool(e.ceiling) and e.throughput >= NEAR_CEILING * e.ceiling,
-        lambda e: f"{percent(e.throughput / e.ceiling)} of what the null server reaches",
+        lambda e: (
+            f"{percent(e.throughput / e.ceiling)} of the {e.ceiling:,.0f} requests/s that the null"
+            " server reaches"
+        ),
+        lambda e: e.throughput / e.ceiling,
     ),
     LimitRule(
         "server",
@@ -108,6 +135,7 @@ LIMIT_RULES = (
             f"the server used {number(e.server_cores)} of the {number(e.server_may_use)} cores"
             " that it may use"
         ),
+        lambda e: e.server_share,
     ),
     LimitRule(
         "waiting",
@@ -147,4 +175,5 @@ def verdict(evidence: Evidence) -> LimitVerdict:
             f"{number(evidence.in_flight)} requests in flight by Little's law,"
             f" {number(evidence.outstanding)} outstanding"
         )
-    return LimitVerdict(rule.limit, tuple(reasons))
+    share = f" {percent(rule.share(evidence))}" if rule.share else ""
+    return LimitVerdict(rule.limit, tuple(reasons), rule.limit + share)

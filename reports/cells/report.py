@@ -39,6 +39,26 @@ class Report:
         return sum(len(cell.trials) + len(cell.failures) for cell in cells)
 
     @property
+    def planned(self) -> int:
+        """How many trials the run set out for; of an older one, which does not say, the least."""
+        run = self.run
+        told = run.options.get("planned_trials")
+        alike = len(run.models) * len(run.scenarios) * run.blocks
+        return told if isinstance(told, int) else alike
+
+    @property
+    def shortfall(self) -> str:
+        """What is missing of the run, as a sentence; empty when it went to its end."""
+        if self.trials >= self.planned:
+            return ""
+        begun = {workload.scenario for workload in self.workloads}
+        none_of = [name for name in self.run.scenarios if name not in begun]
+        parts = [f"This run is not whole: it has {self.trials:,} of {self.planned:,} trials"]
+        if none_of:
+            parts.append(f"and none of {', '.join(none_of)}")
+        return f"{' '.join(parts)}. What it says is of those trials alone."
+
+    @property
     def failed(self) -> int:
         """How many trials failed."""
         return sum(len(cell.failures) for workload in self.workloads for cell in workload.cells)

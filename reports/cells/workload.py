@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = ["Cell", "Workload", "workloads_of"]
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,6 +43,9 @@ from reports.stats import Interval, Ranks, median_intervals, percentile_interval
 from reports.units import AT_LEAST, DASH, MISSING, extent, percent
 
 GIL_CAME_BACK = "the GIL came back on: an import that cannot do without it"
+
+
+_RATES = (THROUGHPUT, BANDWIDTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +121,19 @@ class Cell:
 
         What the generator limited was not the server's throughput.
         """
-        return self.ranked and not (
-            metric in (THROUGHPUT, BANDWIDTH) and self.verdict.limit == "generator"
-        )
+        return self.ranked and not (metric in _RATES and self.verdict.limit == "generator")
+
+    def tied_by(self, metric: Metric) -> bool:
+        """Whether the figure is as good as any can be, because no more was asked for."""
+        return metric in _RATES and self.verdict.limit == "ceiling"
+
+    def unranked_because(self, metric: Metric) -> str:
+        """Return why the cell may not be ranked by this figure; empty when it may."""
+        if self.ranked_by(metric):
+            return ""
+        if self.ranked:
+            return self.verdict.reasons[0]
+        return next(iter(self.notes), "no trial")
 
     def by_block(self, metric: Metric) -> dict[int, float]:
         """Return the figure of each trial that has it, by its block."""
@@ -173,7 +187,7 @@ class Cell:
         spread = self.figures.get(metric.name)
         if spread is None:
             return MISSING
-        bound = metric in (THROUGHPUT, BANDWIDTH) and self.verdict.limit == "generator"
+        bound = metric in _RATES and self.verdict.limit == "generator"
         return AT_LEAST * (spread.at_least or bound) + metric.write(spread.value)
 
     def write_range(self, metric: Metric) -> str:
@@ -235,22 +249,37 @@ class Workload:
     @property
     def ranking(self) -> list[Cell]:
         """The cells by the headline figure, best first, those not ranked after all others."""
-        name, sign = self.headline.name, -1 if self.headline.more_is_better else 1
+        return self.ordered(self.headline)
 
-        def place(cell: Cell) -> tuple[bool, float]:
-            spread = cell.figures.get(name)
-            return not cell.ranked, sign * spread.value if spread else float("inf")
+    def ordered(self, metric: Metric) -> list[Cell]:
+        """Return the cells by one figure, as it is printed, best first, and those not ranked last.
+
+        Where several are as good as can be, the one that costs least CPU comes first.
+        """
+        sign, cost = -1 if metric.more_is_better else 1, self.suited(CPU)
+
+        def place(cell: Cell) -> tuple[bool, bool, float, str]:
+            tied = cell.tied_by(metric)
+            spread = cell.figures.get((cost if tied else metric).name)
+            value = spread.value if spread else math.inf
+            better = value if tied or not spread else sign * value
+            return not cell.ranked, not tied, better, cell.subject
 
         return sorted(self.cells, key=place)
 
     def ranks(self, metric: Metric) -> dict[str, Ranks]:
-        """Return the ranks by one figure of all subjects that may be ranked by it, best first."""
-        figures = {
-            cell.subject: values
-            for cell in self.cells
-            if cell.ranked_by(metric) and (values := cell.by_block(metric))
-        }
-        return ranks_of(figures, more_is_better=metric.more_is_better)
+        """Return the ranks by one figure of all subjects that may be ranked by it, best first.
+
+        The order is that of the figures as they are printed: of latencies those of all trials
+        together, whose median over trials may be another's.
+        """
+        cells = [cell for cell in self.ordered(metric) if cell.ranked_by(metric)]
+        found = ranks_of(
+            {cell.subject: values for cell in cells if (values := cell.by_block(metric))},
+            more_is_better=metric.more_is_better,
+            tied={cell.subject for cell in cells if cell.tied_by(metric)},
+        )
+        return {cell.subject: found[cell.subject] for cell in cells if cell.subject in found}
 
 
 def workloads_of(run: Run, samples: Iterable[Sample]) -> list[Workload]:
@@ -388,6 +417,7 @@ def _verdict(trials: Sequence[Trial], figures: dict[str, Spread], *, gil: bool) 
     def median(of: Callable[[Trial], float]) -> float:
         return float(np.median([of(trial) for trial in trials]))
 
+    ceilings = [found for trial in trials if (found := trial.sample.ceiling_requests_per_second)]
     closed_and_steady = not load.rate and not load.session
     return verdict(
         Evidence(
@@ -402,7 +432,9 @@ def _verdict(trials: Sequence[Trial], figures: dict[str, Spread], *, gil: bool) 
             generator_cores=generator,
             spins=load.spin,
             throughput=figures[THROUGHPUT.name].value,
-            ceiling=median(lambda trial: trial.sample.ceiling_requests_per_second),
+            # A trial without it, as the last of a run that was interrupted, says nothing of it.
+            ceiling=float(np.median(ceilings)) if ceilings else 0.0,
+            asked_at_most=_asked_at_most(load),
             rate=load.rate,
             in_flight=median(
                 lambda trial: (
@@ -416,3 +448,12 @@ def _verdict(trials: Sequence[Trial], figures: dict[str, Spread], *, gil: bool) 
             outstanding=median(lambda trial: trial.served * load.depth) * closed_and_steady,
         )
     )
+
+
+def _asked_at_most(load: Load) -> float:
+    """Return the requests per second of connections that each wait for their answers.
+
+    0 where nothing but the server says how long an answer takes.
+    """
+    closed = load.kind == "WAIT" and load.argument and not load.rate
+    return load.connections * load.depth * 1e6 / load.argument if closed else 0.0

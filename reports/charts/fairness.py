@@ -1,7 +1,7 @@
 """How a model shares itself out: the requests that each connection had answered, as a strip.
 
 One trial per model, the one of median throughput, each connection a tick at its share of the mean:
-at 1 all have the same. Jain's index and the connections never served are over all trials.
+at 1 all have the same. Jain's index and the connections never served are those of the same trial.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from reports.charts.style import (
     new_frame,
     thousands,
 )
-from reports.metrics import JAIN, THROUGHPUT, UNSERVED, Trial
+from reports.metrics import JAIN, THROUGHPUT, Trial
 from reports.record import Run
 
 Floats = npt.NDArray[np.float64]
@@ -65,8 +65,8 @@ def fairness(run: Run, workload: Workload) -> Figure | None:
     axes.xaxis.set_major_formatter(FuncFormatter(thousands))
     axes.set_xlabel("requests of a connection, as a multiple of the mean over all connections")
     axes.axvline(1, color=FAINT, linewidth=1.4)
-    for row, ((cell, _), each) in enumerate(zip(rows, shares, strict=True)):
-        _strip(axes, row, cell, each, most, looks.of(cell.model))
+    for row, ((cell, trial), each) in enumerate(zip(rows, shares, strict=True)):
+        _strip(axes, row, trial, each, most, looks.of(cell.model))
     return frame.figure
 
 
@@ -88,7 +88,7 @@ def _shares(trial: Trial) -> Floats:
 def _strip(
     axes: Axes,
     row: int,
-    cell: Cell,
+    trial: Trial,
     shares: Floats,
     most: float,
     look: Look,
@@ -99,14 +99,15 @@ def _strip(
         places, np.full(len(places), row), "|", color=look.colour, markersize=11,
         markeredgewidth=1.2,
     )  # fmt: skip
-    unserved = cell.figures[UNSERVED.name]
+    connections = trial.sample.load.connections
+    unserved = connections - trial.served
     beyond = int((shares > most).sum())
-    words = f"Jain {cell.write(JAIN)}"
-    if unserved.high:
-        words += f", {cell.write(UNSERVED)} of {cell.load.connections} never served"
+    words = f"Jain {JAIN.write(trial.sample.tally.jain())}"
+    if unserved:
+        words += f", {unserved} of {connections} never served"
     if beyond:
         words += f", {beyond} off the axis"
     axes.annotate(
         words, (1.01, row), xycoords=("axes fraction", "data"), va="center", size=8.5,
-        color=WARNING if unserved.high else INK,
+        color=WARNING if unserved else INK,
     )  # fmt: skip

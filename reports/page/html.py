@@ -4,12 +4,15 @@ from __future__ import annotations
 
 __all__ = ["Experiment", "experiments_of", "page"]
 
-from base64 import b64encode
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
+from reports.cells.answers import LEAST_TRIALS
+from reports.cells.heat import HEAT_METRICS, heat_of
 from reports.cells.ladders import Ladder, knee_of
 from reports.cells.report import Report
 from reports.cells.workload import Cell, Workload
@@ -78,7 +81,7 @@ def page(
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "data_url": _data_url,
+        "inline": _inline,
         "slug": slug,
         "duration": duration,
         "headlines": _headlines,
@@ -91,7 +94,12 @@ def page(
         charts=charts,
         experiments=experiments,
         warnings=warnings,
-        recommendations=report.answers.recommendations,
+        shortfall=report.shortfall,
+        distrust=_distrust(report),
+        recommendations=[row for row in report.answers.recommendations if row.leads],
+        unmeasured=[row.need for row in report.answers.recommendations if not row.leads],
+        command=_command(report),
+        heats=[heat_of(report, name) for name in HEAT_METRICS],
         questions=[title for title, _ in QUESTIONS],
         answers=[
             [report.answers.lead(workload, metric or workload.headline) for _, metric in QUESTIONS]
@@ -108,6 +116,44 @@ def page(
         coverage=f"{coverage(trials):.4g}",
         colour_of=lambda model: looks.of(model).colour,
     )
+
+
+def _distrust(report: Report) -> str:
+    """Return what a reader must know to distrust a figure, in a sentence."""
+    run, machine = report.run, report.run.machine
+    cpus = machine.get("cpus_allowed", machine.get("cpus"))
+    blocks = max((len(c.trials) for w in report.workloads for c in w.cells), default=0)
+    build = [
+        words
+        for words, holds in (
+            ("a virtual machine", machine.get("hypervisor")),
+            ("Python without the GIL", machine.get("gil") is False),
+            ("a Python that was built without optimization", machine.get("optimized") is False),
+        )
+        if holds
+    ]
+    parts = [
+        f"windows of {run.window_seconds:g} s",
+        f"up to {blocks} trials of a cell",
+        *([f"{cpus} CPUs for server and generator together"] if cpus else []),
+        "all traffic over the loopback interface of one machine",
+        *build,
+    ]
+    return f"How far to trust a figure: {', '.join(parts)}."
+
+
+def _command(report: Report) -> str:
+    """Return the command that would answer the needs that this run has no answer for."""
+    leads = [lead for row in report.answers.recommendations for lead in row.leads]
+    wanted = [
+        row.need.scenarios.split(" or ")[0]
+        for row in report.answers.recommendations
+        if not row.leads
+    ]
+    wanted += [lead.workload.scenario for lead in leads if lead.untold]
+    models = " --models all" if any("nothing to compare" in lead.untold for lead in leads) else ""
+    names = ",".join(dict.fromkeys(wanted))
+    return f"threadmill run --scenarios {names} --blocks {LEAST_TRIALS}{models}" if names else ""
 
 
 def experiments_of(text: bytes | str) -> list[Experiment]:
@@ -182,6 +228,27 @@ def _knees(ladders: Sequence[Ladder]) -> list[tuple[Ladder, list[tuple[Cell, Cel
     ]
 
 
-def _data_url(svg: bytes) -> str:
-    """Return an image as a URL that holds it; so embedded, an SVG keeps its ids to itself."""
-    return "data:image/svg+xml;base64," + b64encode(svg).decode("ascii")
+_IDS = re.compile(r' id="([^"]+)"')
+_REFERENCES = re.compile(r'(url\(#|href="#)([^")]+)')
+_ASIDE = re.compile(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>", re.DOTALL)
+
+
+def _inline(chart: Chart) -> Markup:
+    """Return a chart as a part of the page: text is text there, and has a title and a description.
+
+    It is what matplotlib wrote, which escapes every word that it draws. Of its ids those that
+    something refers to stay, with the chart's name before them: all charts share one page.
+    """
+    svg = chart.images["svg"].decode()
+    svg = _ASIDE.sub("", svg[svg.index("<svg") :])
+    used = {found[1] for found in _REFERENCES.findall(svg)}
+    svg = _IDS.sub(lambda m: f' id="{chart.name}-{m[1]}"' if m[1] in used else "", svg)
+    svg = _REFERENCES.sub(lambda m: f"{m[1]}{chart.name}-{m[2]}", svg)
+    head, rest = svg.split(">", 1)
+    head = re.sub(r' (?:width|height)="[^"]*"', "", head)
+    of, _, shows = chart.says.partition(": ")
+    return Markup(  # noqa: S704  # an SVG of our own; what it is called is escaped
+        f'{head} role="img" aria-labelledby="{chart.name}-t {chart.name}-d">'
+        f'<title id="{chart.name}-t">{escape(of)}</title>'
+        f'<desc id="{chart.name}-d">{escape(shows)}</desc>{rest}'
+    )

@@ -158,4 +158,4 @@ def _knees(ladder: Ladder) -> Table:
 
 def _best(report: Report, workload: Workload) -> dict[str, Cell]:
     leads = (report.answers.lead(workload, metric) for metric in ASKED)
-    return {lead.metric.name: lead.best for lead in leads if lead}
+    return {lead.metric.name: lead.best for lead in leads if lead and lead.told}
