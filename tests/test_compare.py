@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -349,7 +350,20 @@ def test_a_run_is_found_by_its_id_its_folder_its_file_and_whatever_that_is_calle
     for name in ("first", "latest", folder, folder / FILE, copied):
         code, output, _ = command("first", name, "--results", root, "--json")
         assert code == 0
-        assert {row["ratio"] for row in json.loads(output)["compared"]} == {1.0}
+        told = json.loads(output)
+        assert {row["ratio"] for row in told["compared"]} == {1.0}
+        assert "A and B are both the run " in told["remarks"][0]
+
+
+def test_a_run_against_itself_is_said_to_be_one_and_is_not_worse(
+    tmp_path: Path, command: Command
+) -> None:
+    stored(tmp_path / "runs" / "first", *made())
+    words = ("first", "latest", "--results", tmp_path / "runs", "--fail-on", "0.1%")
+    code, output, _ = command(*words)
+    assert code == 0
+    assert "there is no difference to find" in output
+    assert "not worse: no figure of B is worse" in " ".join(output.split())
 
 
 def test_the_table_fits_80_columns_and_the_exit_code_is_the_gates(
@@ -361,8 +375,12 @@ def test_the_table_fits_80_columns_and_the_exit_code_is_the_gates(
     words = ("one", "two", "--results", root, "--metrics", "throughput", "--fail-on", "5%")
     code, output, _ = command(*words)
     assert code == 1
-    assert "thread/echo/throughput" in output
-    assert output.count("worse") == 2
+    assert "thread/echo\n" in output
+    assert "geometric means" in output
+    assert re.search(r"^throughput +[0-9,]+ +[0-9,]+ +0\.7[0-9]* .*worse$", output, re.MULTILINE)
+    assert re.search(
+        r"^worse: a figure of B is surely worse .* by more than 5\.0%$", output, re.MULTILINE
+    )
     assert "cpu" not in output
     assert max(map(len, output.splitlines())) <= 80
 

@@ -20,6 +20,7 @@ from reports.trend.compare import (
     compare,
     exit_code,
     only_on_one_side,
+    verdict_of,
     warnings,
 )
 from reports.trend.compare_text import comparison_json, comparison_table
@@ -76,7 +77,11 @@ def compare_results(
         console.print(comparison_table(compared))
         for remark in remarks:
             console.print(remark, style="yellow", markup=False, soft_wrap=True)
-    raise typer.Exit(exit_code(compared, one, other, threshold))
+    code = exit_code(compared, one, other, threshold)
+    if verdict := verdict_of(code, threshold):
+        # Of JSON the figures are all that is on standard output.
+        Terminal(stderr=as_json).print(verdict, markup=False, soft_wrap=True)
+    raise typer.Exit(code)
 
 
 def _metric(name: str) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "compare",
     "exit_code",
     "only_on_one_side",
+    "verdict_of",
     "warnings",
 ]
 
@@ -88,6 +89,7 @@ class Results:
     series: Mapping[str, Series]  # by name
     troubles: Mapping[str, str] = field(default_factory=dict)  # what has no good figures: why
     within_process: bool = False  # the values are of one process
+    run: str = ""  # which run of ours it is; empty: none
 
 
 class Answer(StrEnum):
@@ -187,6 +189,8 @@ def _explained(name: str, side: Results) -> bool:
 def warnings(a: Results, b: Results) -> list[str]:
     """Return what must be known before the figures are believed."""
     said = []
+    if same_run(a, b):
+        said.append(f"A and B are both the run {a.run}: there is no difference to find")
     # What only one format records says nothing about the other's machine.
     both = a.machine.keys() & b.machine.keys()
     if found := differences(*({name: side.machine[name] for name in both} for side in (a, b))):
@@ -209,6 +213,29 @@ def warnings(a: Results, b: Results) -> list[str]:
     return said
 
 
+def same_run(a: Results, b: Results) -> bool:
+    """Whether both sides are one run of ours, however each was named.
+
+    Of one second two machines may each have a run: so the figures are looked at as well.
+    """
+    return bool(a.run) and (a.run, a.series, a.troubles) == (b.run, b.series, b.troubles)
+
+
+VERDICTS: Mapping[int, str] = {
+    0: "not worse: no figure of B is worse than A's by more than {0}, and intervals exclude it",
+    1: "worse: a figure of B is surely worse than A's, by more than {0}",
+    3: "invalid: B has trials that went wrong where A's did not",
+    4: "inconclusive: an interval does not exclude that B is worse by more than {0}",
+    5: "nothing in common: no figure is in both",
+}
+"""By exit code, in the words of docs/gate.md."""
+
+
+def verdict_of(code: int, threshold: float | None) -> str:
+    """Return the sentence for an exit code; empty where no threshold was asked for."""
+    return "" if threshold is None else VERDICTS[code].format(f"{threshold:.1%}")
+
+
 def exit_code(
     compared: Sequence[Comparison], a: Results, b: Results, threshold: float | None
 ) -> int:
@@ -217,6 +244,8 @@ def exit_code(
     0 nothing worse, 1 surely worse by more than `threshold`, 3 invalid in B and not in A,
     4 it may be worse than that, 5 nothing in common.
     """
+    if same_run(a, b):
+        return 0
     if set(b.troubles) - set(a.troubles):
         return 3
     if threshold is None:

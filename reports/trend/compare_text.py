@@ -5,13 +5,15 @@ from __future__ import annotations
 __all__ = ["comparison_json", "comparison_table"]
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from reports.trend.compare import Answer, Comparison, Series
+from reports.trend.history import TREND_METRICS
 from reports.units import duration, number
 
 STYLES = {Answer.WORSE: "bold red", Answer.BETTER: "green", Answer.TOO_FEW: "yellow"}
@@ -26,19 +28,41 @@ def comparison_json(
     return {"a": a, "b": b, "compared": rows, "remarks": list(remarks)}
 
 
+COLUMNS = (("A", 10), ("B", 10), ("B/A", 7), ("interval", 12))
+FIGURE_LETTERS = 16
+"""Together with what is said of B they take less than 80 columns."""
+CAPTION = (
+    "A and B: geometric means over trials, of latencies as of all else; a report has medians, and"
+    " latencies of all trials together. B/A: their ratio, with its 95% interval."
+)
+
+
 def comparison_table(compared: Sequence[Comparison]) -> RenderableType:
-    """Return the table: a row for each figure that both have."""
+    """Return the table: a row for each figure that both have, below what it is a figure of."""
     if not compared:
         return "the two have nothing in common"
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("figure", overflow="fold")
-    for heading in ("A", "B", "B/A", "interval"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    parts: list[RenderableType] = []
+    for of, rows in groupby(compared, key=lambda each: _parted(each.name)[0]):
+        # A name may be longer than any column: it has a line of its own.
+        parts += [Text(of, "bold"), _table(list(rows), headed=not parts)]
+    return Group(*parts, Text(CAPTION, "dim"))
+
+
+def _table(compared: Sequence[Comparison], *, headed: bool) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD if headed else None,
+        show_header=headed,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("figure", width=FIGURE_LETTERS, no_wrap=True)
+    for heading, letters in COLUMNS:
+        table.add_column(heading, width=letters, justify="right", no_wrap=True)
     table.add_column("B is", no_wrap=True)
     for each in compared:
         known = each.answer is not Answer.TOO_FEW
         table.add_row(
-            Text(each.name),
+            Text(_parted(each.name)[1]),
             _write(each.a),
             _write(each.b),
             f"{each.ratio:.3f}",
@@ -46,6 +70,12 @@ def comparison_table(compared: Sequence[Comparison]) -> RenderableType:
             Text(str(each.answer), STYLES.get(each.answer, "")),
         )
     return table
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """Return what a figure is one of, and the figure; the one of a foreign tool is a time."""
+    of, _, figure = name.rpartition("/")
+    return (of, figure) if figure in TREND_METRICS else (name, "time")
 
 
 def _write(series: Series) -> str:

@@ -214,4 +214,4 @@ def _results_of_run(
                         more_is_better=row.more_is_better,
                         runs_under=cell.runs_under,
                     )
-    return Results(label=label, machine=run.machine, series=series, troubles=troubles)
+    return Results(label=label, machine=run.machine, series=series, troubles=troubles, run=run.id)
