@@ -141,6 +141,22 @@ def placed_sample(model: str, block: int, placement: str, per_second: float) -> 
     )  # fmt: skip
 
 
+def cores_sample(
+    model: str, block: int, cpus: int, per_second: float, traits: Traits | None = None
+) -> Sample:
+    """Return a trial of cores with so many CPUs of the server and answers."""
+    compute = make_sample("compute", model, block, traits=traits)
+    return changed(
+        compute,
+        scenario="cores",
+        level=f"32 connections, 75,000 rounds, free, server on {cpus} CPU{'s' * (cpus > 1)}",
+        connections=32,
+        requests=int(per_second * WINDOW_SECONDS),
+        requests_per_connection=[int(per_second * WINDOW_SECONDS / 32)] * 32,
+        server_cpus=list(range(cpus)),
+    )
+
+
 def all_studies(
     catalogue: Mapping[str, tuple[str, Traits]], blocks: int = 3
 ) -> tuple[Run, list[Sample]]:
@@ -166,6 +182,10 @@ def all_studies(
             for company in (0, 1, 2, 4, 8):
                 p99 = 0.3 + company * traits.sigma * 6 * jitter
                 samples.append(company_sample(model, block, company, p99, traits))
+            samples += [
+                cores_sample(model, block, cpus, 400 * cpus**0.9 * jitter, traits)
+                for cpus in (1, 2, 4)
+            ]
             for idle in (100, 1_000, 10_000, 19_000, 50_000):
                 each = max(3.0, (traits.loaded_mib - traits.idle_mib) * 16)
                 rung = idle_sample(model, block, idle, each, traits)

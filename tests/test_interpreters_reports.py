@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from bench.interpreters.finding import resolve
+from bench.measure.placement import place
 from bench.measure.trial import measure
 from bench.plan.order import cells, order
 from bench.plan.scenarios import SCENARIOS, find_profile
@@ -21,16 +22,19 @@ from reports.cells.interpreters import InterpreterAxis, Matrix, axis_of, describ
 from reports.cells.report import Report, report_of
 from reports.cells.workload import workloads_of
 from reports.charts.gallery import charts_of
+from reports.charts.interpreters import price
 from reports.metrics import P99, PSS_LOADED, THROUGHPUT
 from reports.page.html import page
 from reports.page.text import Summary
 from reports.record import Run, Sample
+from reports.studies import company, cores
 from reports.trend.compare import compare, warnings
 from reports.trend.foreign import results_of_run
 from reports.trend.history import Entry, entry_of, trends
 from servers.catalog import find
 from tests.commands import bench_in_process
-from tests.runs import failed, make_run, make_sample
+from tests.runs import changed, failed, make_run, make_sample
+from tests.studies import company_sample, cores_sample
 
 NAMES = ("3.11", "3.13t")
 SERVERS = {
@@ -174,8 +178,8 @@ def test_a_model_that_one_interpreter_cannot_run_is_missing_there_and_only_there
 def test_the_charts_the_page_and_the_terminal_have_the_axis() -> None:
     drawn = {chart.name: chart for chart in charts_of(report())}
     names = [name for name in drawn if name.startswith("interpreters-")]
-    # These trials have too few requests for a p99 each.
-    assert len(names) == 3
+    # These trials have too few requests for a p99 each; the price needs one load more.
+    assert len(names) == 4
     assert b"3.13t" in drawn["interpreters-throughput-per-s"].images["svg"]
     html = page(report(), list(drawn.values()))
     assert 'id="interpreters"' in html
@@ -267,3 +271,75 @@ def test_our_own_interpreter_under_two_names_is_not_told_apart_live() -> None:
         assert ratio
         # Widened, as 1 of 30 intervals does not hold what it should: a machine is shared.
         assert ratio.low * 0.9 <= 1 <= ratio.high * 1.1
+
+
+# Studies.
+
+
+def test_the_speed_up_over_cores_is_told_against_the_ideal() -> None:
+    samples = [
+        replace(each, cell=each.cell._replace(interpreter=name))
+        for block in range(5)
+        for name, power in (("3.11", 0.0), ("3.13t", 1.0))
+        for cpus in (1, 2, 4)
+        for each in [cores_sample("thread", block, cpus, 400 * cpus**power)]
+    ]
+    one = report_of(run_over(), samples)
+    ladder = cores.ladder_of(one)
+    assert ladder
+    assert cores.cpus_of(ladder) == [1, 2, 4]
+    ups = {name: cores.speed_ups(ladder, f"thread on {name}") for name in NAMES}
+    assert [round(each.value, 2) for each in ups["3.13t"].values()] == [1.0, 2.0, 4.0]
+    assert [round(each.value, 2) for each in ups["3.11"].values()] == [1.0, 1.0, 1.0]
+    section = cores.section(one)
+    assert section
+    assert section.finding.startswith("On 4 CPUs thread on 3.13t computes 4.00")
+    assert "where 4 would be ideal, and thread on 3.11 1.00" in section.finding
+    drawn = {chart.name: chart for chart in charts_of(one)}
+    assert b"ideal" in drawn["study-cores"].images["svg"]
+    # Without a GIL all of them may be used; with one, one process uses one.
+    last = {cell.subject: cell for cell in ladder.workloads[-1].cells}
+    assert last["thread on 3.11"].verdict != last["thread on 3.13t"].verdict
+
+
+def test_more_cpus_than_there_are_are_left_out_and_a_server_gets_so_many_of_them() -> None:
+    profile = find_profile("cores")
+    assert [row.cpus for row in profile.within(2).scenarios] == [1, 2]
+    assert {row.level.rpartition(", ")[2] for row in profile.within(2).scenarios} == {
+        "server on 1 CPU", "server on 2 CPUs",
+    }  # fmt: skip
+    placed = [place("free", [0, 1, 2, 3], row.cpus) for row in profile.within(2).scenarios]
+    assert placed == [([0], [0, 1, 2, 3]), ([0, 1], [0, 1, 2, 3])]
+    assert place("split", [0, 1]) == ([0], [1])
+
+
+def test_switch_intervals_are_levels_of_company_and_each_has_a_chart_of_its_own() -> None:
+    profile = find_profile("company").switching([0.005, 0.0005])
+    levels = [row.level for row in profile.scenarios]
+    assert len(set(levels)) == 2 * len(find_profile("company").scenarios)
+    samples = [
+        changed(each, level=f"{each.cell.level}, switch interval {interval} ms")
+        for block in range(3)
+        for company in (1, 2)
+        for interval in ("5", "0.5")
+        for each in [company_sample("thread", block, company, 3.0)]
+    ]
+    ladders = company.ladders_of_company(report_of(make_run(), samples))
+    assert len(ladders) == 2
+
+
+def test_the_price_of_a_gil_is_one_chart_of_the_figures_that_show_it() -> None:
+    echoes = [
+        under(name, make_sample("echo", "thread", block, seed=at))
+        for block in range(5)
+        for at, name in enumerate(NAMES)
+    ]
+    one = report_of(run_over(), [*trials(2.0, 1.3), *echoes])
+    assert [(each.workload.scenario, each.metric.name) for each in one.interpreters.price] == [
+        ("compute", "throughput_per_s"),
+        ("echo", "cpu_us_per_request"),
+        ("compute", "pss_loaded_mib"),
+    ]
+    figure = price(one.run, one.interpreters)
+    assert figure
+    assert len(figure.axes) == 3

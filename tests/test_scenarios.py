@@ -118,6 +118,7 @@ def test_a_study_says_its_load_in_words() -> None:
         ),
         "scaling": "1 connection, 1 KiB",
         "company": "8 connections, 64 B, 200/s",
+        "cores": "32 connections, 75,000 rounds, free, server on 1 CPU",
         "idle-ladder": "16 connections, 64 B, 100 idle",
         "memory": "8 connections, 1 KiB",
     }

@@ -69,11 +69,13 @@ def find_placement(name: str) -> str:
     return name
 
 
-def place(placement: str, cpus: Sequence[int] | Placement) -> Placement:
-    """Return the CPUs of server and generator among the allowed `cpus`, or those a user named."""
-    if isinstance(cpus, Placement):
-        return cpus
-    return PLACEMENTS[placement](sorted(cpus))
+def place(placement: str, cpus: Sequence[int] | Placement, most: int = 0) -> Placement:
+    """Return the CPUs of server and generator among the allowed `cpus`, or those a user named.
+
+    The server has at most so many of its own; 0: all of them.
+    """
+    placed = cpus if isinstance(cpus, Placement) else PLACEMENTS[placement](sorted(cpus))
+    return placed._replace(server=placed.server[:most]) if most else placed
 
 
 def chosen(server: str, client: str, allowed: Sequence[int]) -> Placement | None:

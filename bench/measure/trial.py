@@ -68,7 +68,7 @@ def untried(
 ) -> Sample:
     """Return the record of a trial before it has any figures: the cell and its load."""
     scenario = trial.cell.scenario
-    placement = place(scenario.placement, cpus)
+    placement = place(scenario.placement, cpus, scenario.cpus)
     spin = bool(scenario.load.rate) and placement.apart and scenario.spins
     return Sample(
         run=run_id,

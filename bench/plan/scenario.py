@@ -25,6 +25,7 @@ class Scenario:
     backlog: int = 0  # of the server; 0: its own
     switch_seconds: float = 0.0  # how long a thread keeps the GIL from others; 0: the usual 5 ms
     models: tuple[str, ...] = ()  # the only ones that it is there for; empty: all
+    cpus: int = 0  # of the server; 0: all that its placement gives it
     spins: bool = True  # an open loop's generator, where it has CPUs to itself
 
     def loaded(self, **changes: Any) -> Scenario:
@@ -55,6 +56,8 @@ class Scenario:
             words.append(self.placement)
         if self.workers:
             words.append(_count(self.workers, "worker"))
+        if self.cpus:
+            words.append(f"server on {_count(self.cpus, 'CPU')}")
         return ", ".join(words)
 
     @property

@@ -145,6 +145,10 @@ class Profile:
             window_seconds=window_seconds or self.window_seconds,
         )
 
+    def within(self, cpus: int) -> Profile:
+        """Return the profile without what asks for more CPUs of the server than there are."""
+        return replace(self, scenarios=tuple(row for row in self.scenarios if row.cpus <= cpus))
+
     def switching(self, intervals: Sequence[float]) -> Profile:
         """Return the profile with every scenario at each of these switch intervals, in seconds."""
         rows = (

@@ -101,6 +101,17 @@ STUDIES: Mapping[str, tuple[Scenario, ...]] = {
         )
         for company in (0, 1, 2, 4, 8)
     ),
+    "cores": tuple(
+        Scenario(
+            name="cores",
+            shows="what more CPUs do for a server that computes",
+            # As many at once as the CPUs of the last rung can be busy with, twice over.
+            load=Load(connections=32, kind="COMPUTE", size_bytes=64, argument=75_000),
+            placement="free",
+            cpus=cpus,
+        )
+        for cpus in (1, 2, 4, 8, 16)
+    ),
     "idle-ladder": tuple(
         Scenario(
             name="idle-ladder",
@@ -133,6 +144,7 @@ STUDIES: Mapping[str, tuple[Scenario, ...]] = {
 EFFORTS: Mapping[str, Mapping[str, Any]] = {
     # Five trials are the fewest whose range is an interval that says something.
     "connection-cost": {"blocks": 5},
+    "cores": {"blocks": 5},
     # A p99 needs a thousand requests, of which there are 200 a second.
     "company": {"window_seconds": 5.2},
     # Whatever is to be weighed is there as soon as it has been opened.

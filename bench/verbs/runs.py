@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bench.measure.placement import PLACEMENTS, allowed_cpus, chosen, find_placement
 from bench.plan.precision import DEFAULT_BUDGET, seconds, share, switch_seconds
-from bench.plan.scenarios import PROFILES, find_profile, find_scenario
+from bench.plan.scenarios import PROFILES, Profile, find_profile, find_scenario
 from bench.run import session
 from bench.run.conduct import RunOutcome
 from bench.run.session import Request
@@ -32,6 +32,7 @@ from bench.verbs.common import (
     interpreters_named,
     named,
     stored_run,
+    warn,
 )
 from reports.store import RunFolder
 
@@ -97,11 +98,12 @@ def run(
     Ctrl-C stops the servers and reports the trials that were finished.
     """
     asked = find_profile(profile).narrowed(named(scenarios, find_scenario), blocks, window)
+    cpus = chosen(server_cpus, client_cpus, allowed_cpus())
     if intervals := named(switch_interval, switch_seconds):
         asked = asked.switching(intervals)
+    asked = _within(asked, len(cpus.server if cpus else allowed_cpus()))
     interpreters = interpreters_named(python or [])
     choice = chosen_for(models, asked.scenarios, interpreters)
-    cpus = chosen(server_cpus, client_cpus, allowed_cpus())
     everywhere = find_placement(placement) if placement else cpus.name if cpus else ""
     request = Request(
         profile=asked.placed(everywhere) if everywhere else asked,
@@ -121,6 +123,15 @@ def run(
         console.print("interrupted")
     publish_run(folder, console)
     raise typer.Exit(EXIT_CODES[outcome])
+
+
+def _within(asked: Profile, cpus: int) -> Profile:
+    """Return what the CPUs of this machine suffice for, and say what they do not."""
+    fitting = asked.within(cpus)
+    for row in asked.scenarios:
+        if row not in fitting.scenarios:
+            warn(f"left out: {row.name} on {row.cpus} CPUs, and there are {cpus}")
+    return fitting
 
 
 def publish_run(folder: RunFolder, console: Console) -> None:

@@ -12,7 +12,7 @@ __all__ = ["FIGURES", "Against", "InterpreterAxis", "Matrix", "axis_of", "descri
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,6 +24,13 @@ from reports.units import AT_LEAST, DASH, MISSING, number
 
 FIGURES = (THROUGHPUT, P99, CPU, PSS_LOADED)
 """What interpreters are compared by, under every load."""
+PRICE: Sequence[tuple[Metric, Callable[[Matrix], bool]]] = (
+    (THROUGHPUT, lambda each: each.workload.load.kind == "COMPUTE"),
+    (P99, lambda each: each.workload.load.company > 0),
+    (CPU, lambda each: each.workload.load.kind == "ECHO" and not each.workload.load.company),
+    (PSS_LOADED, lambda each: each.workload.load.kind in ("ECHO", "COMPUTE")),
+)
+"""Which figures of which loads show what a GIL costs, and what it costs to do without."""
 NOT_TOLD = "not told apart"
 OWN_NAME = "the conductor's own"
 
@@ -129,6 +136,16 @@ class InterpreterAxis:
     def by(self, metric: Metric) -> list[Matrix]:
         """Return the matrices of one figure, in the run's order of workloads."""
         return [each for each in self.matrices if each.metric in (metric, _suited(each, metric))]
+
+    @property
+    def price(self) -> list[Matrix]:
+        """What a GIL costs and what its end does: a figure each, of the loads that show it."""
+        found = []
+        for metric, shows in PRICE:
+            having = [each for each in self.matrices if each.metric is metric and shows(each)]
+            # The most demanding level stands last.
+            found += having[-1:]
+        return found if len(found) > 1 else []
 
     @property
     def workloads(self) -> list[Workload]:

@@ -179,7 +179,8 @@ def _all_else(asked: Sample, axis: Axis) -> tuple[object, ...]:
 
 def _what_was_asked(asked: Sample) -> dict[str, Any]:
     """Return every field of the load, and what the server itself was told."""
-    server = {"backlog": asked.backlog, "placement": asked.placement}
+    cpus = len(asked.server_cpus)
+    server = {"backlog": asked.backlog, "placement": asked.placement, "cpus": cpus}
     return dataclasses.asdict(asked.load) | server
 
 

@@ -13,6 +13,7 @@ from reports.cells.families import chosen_on
 from reports.cells.ladders import Ladder
 from reports.cells.report import Report
 from reports.charts.style import (
+    LINES,
     End,
     Looks,
     facts,
@@ -70,14 +71,17 @@ def _lines(axes: Axes, ladder: Ladder, subjects: Sequence[str], looks: Looks) ->
         return []
     log_durations(axes.yaxis, min(values), max(values), wanted=7)
     ends = []
+    under = list(dict.fromkeys(cell.key.interpreter for cell in ladder.workloads[0].cells))
     for subject, cells in lines.items():
         if not cells:
             continue
-        look = looks.of(cells[0].model)
+        look, name = looks.of(cells[0].model), cells[0].key.interpreter
+        # One model under several interpreters has one colour and marker: the line tells which.
+        line = LINES[under.index(name) % len(LINES)] if name in under[1:] else look.line
         across = [places.index(cell.load.company) for cell in cells]
         figures = [cell.figures[P99.name] for cell in cells]
         up = [figure.value for figure in figures]
-        axes.plot(across, up, color=look.colour, linestyle=look.line, linewidth=1.8)
+        axes.plot(across, up, color=look.colour, linestyle=line, linewidth=1.8)
         for x, figure, cell in zip(across, figures, cells, strict=True):
             axes.plot((x, x), (figure.low, figure.high), color=look.colour, linewidth=0.9)
             axes.plot(

@@ -30,8 +30,9 @@ from reports.cells.report import Report
 from reports.cells.workload import Workload
 from reports.charts.company import company
 from reports.charts.connection_cost import connection_cost as draw_connection_cost
+from reports.charts.cores import cores
 from reports.charts.fairness import fairness
-from reports.charts.interpreters import interpreters
+from reports.charts.interpreters import interpreters, price
 from reports.charts.overview import overview
 from reports.charts.payload import payload
 from reports.charts.percentiles import percentile_curves
@@ -43,6 +44,7 @@ from reports.charts.timeline import timeline
 from reports.record import Run
 from reports.studies import company as company_study
 from reports.studies import connection_cost, memory
+from reports.studies import cores as cores_study
 from reports.studies import plane as plane_study
 from reports.studies import scaling as scaling_study
 from reports.studies.registry import STUDIES
@@ -72,6 +74,7 @@ WORKLOAD_CHARTS: Mapping[str, tuple[Callable[[Run, Workload], Figure | None], st
 STUDY_CHARTS: Mapping[str, tuple[Callable[[Report], Figure | None], str]] = {
     connection_cost.NAME: (draw_connection_cost, "CPU of a connection beyond serial's"),
     scaling_study.NAME: (small_multiples, "figures against connections, a family in each row"),
+    cores_study.NAME: (cores, "speed-up over the CPUs of the server, against the ideal"),
     plane_study.NAME: (plane, "p99 of the response time against the rate achieved"),
     company_study.NAME: (company, "p99 of small requests against the company they are in"),
     memory.NAME: (payload, "memory by payload and connections"),
@@ -121,6 +124,9 @@ def _all_of(report: Report) -> Iterator[Chart]:
         file = slug("study", name)
         if images := _images(file, partial(draw, report)):
             yield Chart(file, name, "", f"{name}: {says}", images, name)
+    says = "what a GIL costs, its end, and what the end costs, under each interpreter"
+    if images := _images("interpreters-price", partial(price, report.run, report.interpreters)):
+        yield Chart("interpreters-price", "interpreters", "", says, images, "interpreters")
     for metric in FIGURES:
         file = slug("interpreters", metric.name)
         says = f"{metric.title} under each interpreter, as a ratio to the first"

@@ -6,7 +6,7 @@ be claimed.
 
 from __future__ import annotations
 
-__all__ = ["interpreters"]
+__all__ = ["interpreters", "price"]
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from reports.cells.families import choose, families_of
-from reports.cells.interpreters import Against, Matrix
+from reports.cells.interpreters import Against, InterpreterAxis, Matrix
 from reports.charts.style import GREY, INK, WARNING, facts, new_frame
 from reports.record import Run
 
@@ -31,6 +31,18 @@ CLOSE_TICKS = (0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 1.7, 2)
 
 def interpreters(run: Run, matrices: Sequence[Matrix]) -> Figure | None:
     """Draw one figure under the loads of `matrices`; None without a single ratio."""
+    return _drawn(run, matrices, f"{matrices[0].metric.title}, as a ratio to" if matrices else "")
+
+
+def price(run: Run, axis: InterpreterAxis) -> Figure | None:
+    """Draw what a GIL costs, its end, and what the end costs, each with the figure that shows it.
+
+    None where fewer than two of them were measured.
+    """
+    return _drawn(run, axis.price, "What a GIL costs, and what its end costs, beside")
+
+
+def _drawn(run: Run, matrices: Sequence[Matrix], title: str) -> Figure | None:
     shown = [each for each in matrices if any(_ratios(each))][:MOST_PANELS]
     if not shown:
         return None
@@ -39,10 +51,11 @@ def interpreters(run: Run, matrices: Sequence[Matrix]) -> Figure | None:
     chosen = choose({model: families.get(model, "other") for model in ranked})
     models, others = chosen.subjects, shown[0].others
     rows = len(models) * max(1.0, len(others) * 0.75)
-    metric, first = shown[0].metric, shown[0].interpreters[0] or "the conductor's own"
+    first = shown[0].interpreters[0] or "the conductor's own"
+    is_mixed = len({each.metric.name for each in shown}) > 1
     left_out = len([each for each in matrices if any(_ratios(each))]) - len(shown)
     frame = new_frame(
-        f"{metric.title} beside {first}, as a ratio",
+        f"{title} {first}",
         f"{facts(run, shown[0].workload.asked)}  ·  bars: intervals  ·  hollow: not told apart",
         " ".join(
             [chosen.sentence, f"{left_out} more loads are in the tables." if left_out else ""]
@@ -57,7 +70,7 @@ def interpreters(run: Run, matrices: Sequence[Matrix]) -> Figure | None:
         left=left, right=right, top=frame.top, bottom=frame.bottom, wspace=0.12
     )
     for axes, matrix in zip(panels, shown, strict=True):
-        _panel(axes, matrix, models)
+        _panel(axes, matrix, models, f": {matrix.metric.title}" if is_mixed else "")
     panels[0].set_yticks(range(len(models)), models)
     handles = [
         Line2D([], [], color=COLOURS[at % 8], marker=MARKERS[at % 8], linewidth=1.4, label=name)
@@ -76,8 +89,8 @@ def _ratios(matrix: Matrix) -> list[Against]:
     return [each for row in matrix.rows.values() for each in row.values() if each.ratio]
 
 
-def _panel(axes: Axes, matrix: Matrix, models: Sequence[str]) -> None:
-    axes.set_title(matrix.workload.scenario, loc="left", size=10, weight="bold")
+def _panel(axes: Axes, matrix: Matrix, models: Sequence[str], figure: str) -> None:
+    axes.set_title(f"{matrix.workload.scenario}{figure}", loc="left", size=9, weight="bold")
     axes.axvline(1, color=INK, linewidth=0.9)
     step = min(SUB_ROW, 0.8 / len(matrix.others))
     for row, model in enumerate(models):

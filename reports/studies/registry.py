@@ -10,6 +10,7 @@ from reports.cells.report import Report
 from reports.studies import (
     company,
     connection_cost,
+    cores,
     idle,
     memory,
     placement,
@@ -20,7 +21,7 @@ from reports.studies.section import Section
 
 STUDIES: Mapping[str, Callable[[Report], Section | None]] = {
     module.NAME: module.section
-    for module in (placement, connection_cost, scaling, plane, company, idle, memory)
+    for module in (placement, connection_cost, scaling, cores, plane, company, idle, memory)
 }
 """By name, as its profile has it: what gives its section of a report."""
 
