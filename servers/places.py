@@ -16,6 +16,7 @@ from struct import Struct
 from servers.handing import Descriptor
 
 FLOCK = Struct("hhqqi0q")
+F_OFD_SETLK = getattr(fcntl, "F_OFD_SETLK", 37)  # which PyPy does not name
 
 
 class NoPlace(Exception):  # noqa: N818 - it says what is missing
@@ -64,4 +65,4 @@ class Places:
 def lock_byte(descriptor: int, place: int) -> None:
     """Lock one byte for as long as the file is open; OSError when another has locked it."""
     # A struct flock: type, whence, start, length, process.
-    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0))
+    fcntl.fcntl(descriptor, F_OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0))

@@ -5,7 +5,8 @@ A name only at the end
     ends the transfer, the server's own death included. Verified and synced, it is linked to its
     name if nothing has that yet. link() replaces nothing, so over an old file it gets a hidden
     name first and is renamed from there: a reader has the old file or the whole new one.
-    A file system that knows no O_TMPFILE gets a file with a hidden name from the start.
+    A file system or an interpreter that knows no O_TMPFILE gets a file with a hidden name from the
+    start.
 Hidden names
     A server that is killed between link() and rename() leaves a hidden name, and no peer can list
     or remove that. So each file is locked before it is hidden (flock, which belongs to the open
@@ -54,7 +55,8 @@ if TYPE_CHECKING:
 HIDDEN = b".threadmill-"
 """How the names of files begin that are not in their place yet."""
 HIDDEN_DIGITS = 16
-UNNAMED_FLAGS = os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC
+# PyPy does not know it: what is opened then is a directory, EISDIR.
+UNNAMED_FLAGS = getattr(os, "O_TMPFILE", 0) | os.O_WRONLY | os.O_CLOEXEC
 HIDDEN_FLAGS = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
 SWEPT_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR}
