@@ -4,6 +4,7 @@ PYTHON ?= python3
 PROFILE ?= standard
 MODELS ?=
 SCENARIOS ?=
+PYTHONS ?=
 RUN ?=
 BASE ?=
 GATE_OPTIONS ?=
@@ -20,8 +21,8 @@ EACH_TEST := --timeout 120
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
-bench: setup ## compare the models: PROFILE=quick|standard|full MODELS=a,b SCENARIOS=a,b
-	@$(PY) -m bench run --profile '$(PROFILE)' --models '$(MODELS)' --scenarios '$(SCENARIOS)'
+bench: setup ## compare the models: PROFILE=quick|standard|full MODELS=a,b SCENARIOS=a,b PYTHONS=3.12,3.13t
+	@$(PY) -m bench run --profile '$(PROFILE)' --models '$(MODELS)' --scenarios '$(SCENARIOS)' --python '$(PYTHONS)'
 
 report: setup ## redraw the newest stored run (RUN=<id> for another) without measuring
 	@$(PY) -m bench report $(RUN)
