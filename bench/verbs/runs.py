@@ -5,6 +5,7 @@ Drawing libraries take a second to import, so they are imported only where somet
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from typing import Annotated
 
@@ -74,6 +75,9 @@ def run(
     window: Annotated[
         float | None, typer.Option(min=0.01, max=3600, help="Measured seconds of a trial.")
     ] = None,
+    warm_up: Annotated[
+        float | None, typer.Option(min=0.01, max=3600, help="Seconds under load before that.")
+    ] = None,
     seed: Seed = None,
     workers: Annotated[
         int, typer.Option(min=0, max=10_000, help="Size of the pools; 0: 64, as their rows say.")
@@ -98,6 +102,8 @@ def run(
     Ctrl-C stops the servers and reports the trials that were finished.
     """
     asked = find_profile(profile).narrowed(named(scenarios, find_scenario), blocks, window)
+    if warm_up:
+        asked = dataclasses.replace(asked, warm_up_seconds=warm_up)
     cpus = chosen(server_cpus, client_cpus, allowed_cpus())
     if intervals := named(switch_interval, switch_seconds):
         asked = asked.switching(intervals)
