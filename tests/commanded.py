@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
+
 from bench.measure import meter
 from servers.command import COMMAND_BYTES, PIECE_BYTES
 from servers.commands import Commands
+from servers.drivers import awaited, running, yielding
 from servers.protocol import DATA, DEFAULT_LIMIT, EXEC, Frame, frame
 from tests.conftest import eventually
 from tests.conversations import Conversations, conversing, unharmed
@@ -50,6 +53,11 @@ def programs(pids: Path) -> dict[str, tuple[str, ...]]:
     }
 
 
+def options_of(programs: dict[str, tuple[str, ...]]) -> list[str]:
+    """Return the options with which a server has them for commands."""
+    return [f"--exec={name}={','.join(argv)}" for name, argv in programs.items()]
+
+
 @contextmanager
 def commanding(driver: str, pids: Path) -> Iterator[Conversations]:
     """Hold conversations in which commands can be run."""
@@ -68,6 +76,13 @@ def leaving_nothing(conversations: Conversations, pids: Path) -> Iterator[None]:
         path.unlink()
     us = os.getpid()
     assert [each for each in meter.tree(us) if each.parent == us] == []
+
+
+def beat_after(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a peer's end be noticed, and a command's, so soon."""
+    for module in (awaited, running):
+        monkeypatch.setattr(module, "BEAT_SECONDS", seconds)
+    monkeypatch.setattr(yielding, "LOOK_SECONDS", seconds)
 
 
 def noted_in(pids: Path) -> list[int]:

@@ -88,7 +88,9 @@ def _block_greenlets(connection: socket.socket, service: Service, _timeouts: Tim
     from servers.models.gevent import GREENLETS
 
     ours = gevent.socket.socket(fileno=connection.detach())
-    gevent.spawn(blocking.converse, ours, service.session(), GREENLETS).get()
+    # gevent's own subprocesses need the main thread: those are shown of its server.
+    waiting = GREENLETS._replace(start_child=blocking.start_child)
+    gevent.spawn(blocking.converse, ours, service.session(), waiting).get()
     gevent.get_hub().destroy(destroy_loop=True)  # this thread's, with its descriptors
 
 

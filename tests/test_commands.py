@@ -20,7 +20,7 @@ from servers.protocol import DATA, ECHO, ERROR, EXEC, Connection, frame
 from servers.service import Session
 from servers.steps import Run
 from tests.abuse import code_of
-from tests.commanded import commanding, leaving_nothing, rest_of, run
+from tests.commanded import beat_after, commanding, leaving_nothing, rest_of, run
 from tests.conversations import Conversations
 from tests.peer import Peer
 
@@ -81,7 +81,10 @@ def test_what_a_command_leaves_running_ends_with_it(peer: Peer) -> None:
     assert run(peer, "leaves one")[0] == b"left\n"
 
 
-def test_what_escapes_from_its_group_holds_no_answer_up(peer: Peer) -> None:
+def test_what_escapes_from_its_group_holds_no_answer_up(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat_after(0.05, monkeypatch)
     output, values = run(peer, "lets one escape")
     assert (output, values["exit"], values["cut"]) == (b"left\n", 0, False)
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 
 from bench.measure import meter
-from servers.protocol import BYE, COMPUTE, ECHO, ERROR, UPPER, WAIT, frame
-from tests.commanded import run
+from servers.protocol import BYE, COMPUTE, ECHO, ERROR, EXEC, UPPER, WAIT, frame
+from tests.abuse import code_of
+from tests.commanded import options_of, programs, run
 from tests.conftest import (
     DEADLINE_SECONDS,
     SEVERAL_AT_ONCE,
@@ -25,6 +28,7 @@ from tests.conftest import (
 from tests.peer import Peer
 from tests.rows import NAMES, RUNNABLE
 
+COMMANDS = options_of(programs(Path(os.devnull)))
 HOW = ("one", "workers", "many", "dealt")
 SERVES = {how: [model.name for model in RUNNABLE if model.serves == how] for how in HOW}
 MEBIBYTE = bytes(range(256)) * 4096
@@ -34,7 +38,7 @@ MEBIBYTE = bytes(range(256)) * 4096
 def shared(request: pytest.FixtureRequest, start_server: StartServer) -> Iterator[ServerProcess]:
     """One server of each model, for the cases that must leave it as it was."""
     workers = workers_of(request.param, 20)
-    server = start_server(request.param, *workers, "--exec", "hi=/bin/echo,hi")
+    server = start_server(request.param, *workers, *COMMANDS)
     yield server
     server.signal(signal.SIGTERM)
     server.exit_code()
@@ -70,11 +74,16 @@ def test_every_kind_of_request_is_answered(peer: Peer) -> None:
     assert peer.is_at_end()
 
 
-def test_a_command_is_run_and_no_zombie_is_left(server: ServerProcess, peer: Peer) -> None:
+def test_commands_are_run_or_refused_and_leave_no_zombie(server: ServerProcess, peer: Peer) -> None:
     peer.ask(ECHO)
     before = len(meter.tree(server.pid))
     for tag in range(3):
-        assert run(peer, "hi", tag)[0] == b"hi\n"
+        assert run(peer, "hello", tag)[0] == b"hello world\n"
+    assert run(peer, "fails")[1]["exit"] == 7
+    assert run(peer, "kills itself")[1]["signal"] == signal.SIGTERM
+    assert run(peer, "floods")[1]["cut"]
+    assert code_of(peer.ask(EXEC, 1, b"missing")) == 19
+    assert code_of(peer.ask(EXEC, 1, b"not executable")) == 19
     assert eventually(lambda: len(meter.tree(server.pid)) == before)
 
 

@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 
 from servers.command import COMMAND_BYTES, COMPLAINT_BYTES
-from servers.drivers import awaited, running, yielding
+from servers.drivers import awaited, running
 from servers.protocol import DATA, ECHO, EXEC, frame
 from tests.abuse import POOL_SIZE, code_of
 from tests.commanded import (
+    beat_after,
     commanding,
     end_of,
     first_output,
     leaving_nothing,
     lives,
     noted_in,
+    options_of,
     programs,
     rest_of,
     run,
@@ -55,9 +57,7 @@ def peer(server: Conversations) -> Iterator[Peer]:
 @pytest.fixture
 def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have beats be sent, and a peer's end noticed, after a moment."""
-    for module in (awaited, running):
-        monkeypatch.setattr(module, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(yielding, "LOOK_SECONDS", 0.05)
+    beat_after(0.05, monkeypatch)
 
 
 @pytest.fixture
@@ -159,15 +159,10 @@ def test_a_peer_that_never_reads_what_a_command_writes(
 # Servers.
 
 
-def options_of(pids: Path) -> list[str]:
-    """Return the options with which a server has what is to be run."""
-    return [f"--exec={name}={','.join(argv)}" for name, argv in programs(pids).items()]
-
-
 @pytest.fixture
 def running_one(model: str, tmp_path: Path) -> Iterator[tuple[ServerProcess, Peer]]:
     """Return a server that runs a command which has not ended, and the peer that asked for it."""
-    server = ServerProcess(model, *workers_of(model, POOL_SIZE), *options_of(tmp_path))
+    server = ServerProcess(model, *workers_of(model, POOL_SIZE), *options_of(programs(tmp_path)))
     try:
         with server.peer() as peer:
             peer.send(frame(EXEC, 1, b"group"))

@@ -12,7 +12,7 @@ __all__ = ["Runtime", "accept_all", "converse"]
 import os
 import socket
 from collections import namedtuple
-from contextlib import suppress
+from functools import partial
 
 from servers.drivers import RECEIVE_BYTES
 from servers.life.timeouts import Idle, Stuck, reset_at_close
@@ -21,27 +21,26 @@ from servers.steps import CutShort, DrainFor, IdlePeer, Reset, SendFile, ShutSen
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
     from typing import Any
 
-    from servers.drivers.running import Child
     from servers.life.listener import Listener
     from servers.life.timeouts import Timeouts
     from servers.service import Session
     from servers.steps import LastStep, Run
 
-Runtime = namedtuple("Runtime", "wrap receive send sleep readable writable within broken")
+Runtime = namedtuple("Runtime", "wrap receive send sleep readable writable within broken programs")
 """How a runtime waits, as functions.
 
 wrap(connection)             what receive and send take: a stream, or the socket itself
 await receive(wrapped, n)    at most n bytes; none at the peer's end
 await send(wrapped, data)    all of it
 await sleep(seconds)         at least so long; 0: let the others have a turn
-await readable(socket)       until it has something to receive or to accept; or what else has a
-                             descriptor is ready
+await readable(socket)       until it has something to receive or to accept
 await writable(socket)       until it has room to send
 async with within(seconds)   raises TimeoutError in what awaits for longer; None: never
 broken                       exceptions that are its own words for a connection that is broken
+programs()                   how it runs programs, as servers/drivers/awaited.py has it
 """
 
 
@@ -116,6 +115,16 @@ async def exchange(connection: socket.socket, session: Session, runtime: Runtime
             idle.restart()
 
 
+async def run_program(
+    connection: socket.socket, timeouts: Timeouts | None, runtime: Runtime, step: Run
+) -> None:
+    """Run a program and send what it writes; it is ended when the peer goes."""
+    from servers.drivers import awaited  # with what few servers need
+
+    send = partial(send_in_time, connection, timeouts, runtime)
+    await awaited.run_program(step, send, runtime.programs())
+
+
 async def take_leave(
     connection: socket.socket,
     timeouts: Timeouts | None,
@@ -186,54 +195,6 @@ async def send_file(
         if not sent:
             raise CutShort
         offset += sent
-
-
-async def run_program(
-    connection: socket.socket, timeouts: Timeouts | None, runtime: Runtime, step: Run
-) -> None:
-    """Run a program and send what it writes; it is ended when the peer goes."""
-    from servers.drivers.running import Child  # with subprocess, which few servers need
-
-    try:
-        child = Child(step)
-    except OSError as error:
-        step.command.cannot_start(error)
-        return
-    try:
-        for item in child.frames():
-            if isinstance(item, bytes):
-                await send_beside(connection, timeouts, runtime, child, item)
-            else:
-                await within(item, runtime, runtime.readable(child))
-    finally:
-        child.close()
-
-
-async def send_beside(
-    connection: socket.socket,
-    timeouts: Timeouts | None,
-    runtime: Runtime,
-    child: Child,
-    data: bytes,
-) -> None:
-    """Send all of `data` to a peer that may be slow, while a program's time goes by."""
-    left = memoryview(data)
-    stuck = None
-    while left:
-        try:
-            left = left[connection.send(left) :]
-        except BlockingIOError:
-            stuck = stuck or Stuck(timeouts.write if timeouts else 0, connection)
-            times = stuck.left(), child.left()
-            least = min((each for each in times if each is not None), default=None)
-            await within(least, runtime, runtime.writable(connection))
-
-
-async def within(seconds: float | None, runtime: Runtime, waiting: Awaitable[object]) -> None:
-    """Wait, but no longer than so many seconds."""
-    with suppress(TimeoutError):
-        async with runtime.within(seconds):
-            await waiting
 
 
 async def drain(connection: socket.socket, seconds: float, runtime: Runtime) -> None:

@@ -64,7 +64,7 @@ class Child:
             stack.callback(reap, self._process)
             stack.callback(self._leash.let_go)
             self._leash.hold(self._process.pid)
-            self._exit = os.pidfd_open(self._process.pid)
+            self._exit = end_of(self._process.pid)
             stack.callback(os.close, self._exit)
             self._output = self._process.stdout.fileno()
             self._complaints = self._process.stderr.fileno()
@@ -132,6 +132,14 @@ class Child:
     def close(self) -> None:
         """End it, reap it, and let go of everything."""
         self._resources.close()
+
+
+def end_of(pid: int) -> int:
+    """Return a descriptor that can be read from once a process has ended."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:  # gevent has reaped it already
+        return os.eventfd(1, os.EFD_CLOEXEC)
 
 
 def reap(process: Any) -> None:

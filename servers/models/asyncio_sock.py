@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from servers.drivers.awaited import Programs
     from servers.life.listener import Listener
     from servers.service import Service
 
@@ -40,7 +41,15 @@ def sockets_of(loop: asyncio.AbstractEventLoop) -> Runtime:
         partial(until, loop, loop.add_writer, loop.remove_writer),
         asyncio.timeout,
         (),
+        programs,
     )
+
+
+def programs() -> Programs:
+    """Return how asyncio runs programs."""
+    from servers.drivers.awaited import ASYNCIO  # with what few servers need
+
+    return ASYNCIO
 
 
 async def until(

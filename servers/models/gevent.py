@@ -13,14 +13,16 @@ from gevent.pool import Pool
 from gevent.server import StreamServer
 from gevent.socket import socket, wait_read, wait_write
 
-from servers.drivers.blocking import READ, Waiting, converse, start_child
+from servers.drivers.blocking import READ, Waiting, converse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from servers.drivers.running import Child
     from servers.life.listener import Listener
     from servers.service import Service
+    from servers.steps import Run
 
 
 def wait_until(connection: socket, event: int, seconds: float | None) -> None:
@@ -37,6 +39,16 @@ def have_calls_fail_at_once(connection: socket) -> None:
 
 FOREVER = 86_400.0
 """As long as the conversations take: the end of the grace is what bounds them."""
+
+
+def start_child(run: Run) -> Child:
+    """Start a program by gevent's own subprocess, which forks."""
+    from gevent.subprocess import Popen
+
+    from servers.drivers.running import Child  # with subprocess, which few servers need
+
+    return Child(run, Popen)
+
 
 GREENLETS = Waiting(gevent.sleep, wait_until, have_calls_fail_at_once, os.sendfile, start_child)
 """A greenlet waits in the hub, and the others go on."""

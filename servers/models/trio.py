@@ -15,8 +15,9 @@ from servers.drivers.awaiting import Runtime, accept_all, converse
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from servers.drivers.awaited import Programs
     from servers.life.listener import Listener
     from servers.service import Service
 
@@ -35,6 +36,53 @@ async def within(seconds: float | None) -> AsyncIterator[None]:
         raise TimeoutError
 
 
+def programs() -> Programs:
+    """Return how trio runs programs."""
+    from servers.drivers.awaited import Programs  # with what few servers need
+
+    return Programs(
+        trio.lowlevel.open_process,
+        receive_some,
+        trio.Process.wait,
+        let_go,
+        within,
+        trio.sleep,
+        trio.Event,
+        beside,
+    )
+
+
+async def receive_some(pipe: trio.abc.ReceiveStream, most_bytes: int) -> bytes:
+    """Receive from a pipe."""
+    return bytes(await pipe.receive_some(most_bytes))
+
+
+async def let_go(process: trio.Process) -> None:
+    """Wait for the end of a process, which is near, and close its pipes."""
+    with trio.CancelScope(shield=True):
+        await process.wait()
+    for pipe in (process.stdout, process.stderr):
+        assert pipe  # noqa: S101  # for mypy
+        await pipe.aclose()
+
+
+async def beside(
+    work: Callable[[], Awaitable[None]], *others: Callable[[], Awaitable[None]]
+) -> None:
+    """Do the work, and the others until it is done."""
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        for other in others:
+            nursery.start_soon(other)
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - raised below, and not as one of a group
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure:
+        raise failure
+
+
 TRIO = Runtime(
     wrap,
     trio.SocketStream.receive_some,
@@ -44,6 +92,7 @@ TRIO = Runtime(
     wait_writable,
     within,
     trio.BrokenResourceError,
+    programs,
 )
 
 
