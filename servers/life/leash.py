@@ -43,6 +43,8 @@ class Leash:
     def let_go(self) -> None:
         """Kill what lives of the group; may be called again."""
         if self._writing != NOT_HELD:
+            # For a process that was forked meanwhile may have a copy, and it would not be closed.
+            os.write(self._writing, b"!")
             os.close(self._writing)
             os.close(self._reading)
             self._reading = self._writing = NOT_HELD
