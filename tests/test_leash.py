@@ -1,4 +1,4 @@
-"""What is on a leash ends with its whole group: when it is let go, and when its holder is killed."""
+"""What is on a leash ends with all of its group: when let go, and when its holder is killed."""
 
 from __future__ import annotations
 
