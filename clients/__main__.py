@@ -1,6 +1,7 @@
 """`python -m clients HOST:PORT`: one load on one server, and its figures; usable alone.
 
-A first word `get`, `put` or `list` means the file client, `clients.transfer.commands`, instead.
+A first word `get`, `put` or `list` means the file client, `clients.transfer.commands`, instead, and
+`exec` has a server run one of its commands, `clients.transfer.execution`.
 """
 
 from __future__ import annotations
@@ -40,10 +41,12 @@ Examples:
 
   python -m clients 127.0.0.1:4000 --transport udp --flows 64 --timeout 0.5   (datagrams)
 
-Files: python -m clients get, put and list move files; each has its own --help.
+Files: python -m clients get, put and list move files; exec runs one of the server's commands. Each
+has its own --help.
 """
 
 FILE_COMMANDS = {"get", "put", "list"}
+EXEC_COMMAND = "exec"
 
 
 def load_server(
@@ -249,6 +252,10 @@ def main() -> None:
         from clients.transfer import commands as files
 
         files.app(prog_name="python -m clients")
+    if sys.argv[1:2] == [EXEC_COMMAND]:
+        from clients.transfer import execution
+
+        execution.app(prog_name="python -m clients")
     command_line()()
 
 

@@ -37,6 +37,7 @@ REQUEST_KINDS = {
     "UPPER": protocol.UPPER,
     "COMPUTE": protocol.COMPUTE,
     "WAIT": protocol.WAIT,
+    "EXEC": protocol.EXEC,
     "GET": protocol.GET,
     "PUT": protocol.PUT,
 }

@@ -73,7 +73,7 @@ class Load:
     size_bytes: int = _field(
         64,
         _up_to(16 * 2**20),
-        "Bytes of payload in a request, or of the file of a GET or PUT.",
+        "Bytes of payload in a request, or of the file of a GET or PUT; EXEC has none.",
         option="--size",
     )
     argument: int = _field(0, _up_to(2**32 - 1), "Rounds of COMPUTE, microseconds of WAIT.")

@@ -79,6 +79,7 @@ class Commands:
         command = Command(tag, self._limit, place)
         try:
             yield Run(argv, command)
+            command.leave_place()  # before the peer can know that it has ended, and ask again
             yield command.last_frame()
         finally:
             command.leave_place()

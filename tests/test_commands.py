@@ -167,6 +167,14 @@ def test_a_place_is_free_again_when_a_session_ends_in_the_middle() -> None:
     second.close()
 
 
+def test_a_place_is_free_before_the_peer_knows_that_its_command_has_ended() -> None:
+    commands = Commands({"any": ("/bin/true",)}, 1, 2**24)
+    first, second = commands.answer(1, b"any"), commands.answer(1, b"any")
+    assert isinstance(next(first), Run)
+    assert isinstance(next(first), bytes)
+    assert isinstance(next(second), Run)
+
+
 def test_as_many_run_at_a_time_as_the_cpus_say_unless_told() -> None:
     commands = commands_of(["any=/bin/true"], None, 2**24)
     most = COMMANDS_PER_CPU * (os.cpu_count() or 1)

@@ -1,16 +1,19 @@
-"""The folder that a server serves files from while it is measured."""
+"""What a server is given for the requests that it is measured with: a folder, a command."""
 
 from __future__ import annotations
 
-__all__ = ["root_of"]
+__all__ = ["programs_of", "root_of"]
 
 import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from clients.engine.exchange import file_content, file_name
+from clients.engine.exchange import COMMAND, file_content, file_name
 from reports.load import Load
+
+DOES_NOTHING = "/bin/true"
+"""The least that a process can cost: it starts and ends."""
 
 
 @contextlib.contextmanager
@@ -28,3 +31,8 @@ def root_of(load: Load) -> Iterator[str]:
             with (Path(folder) / file_name(load.file_bytes)).open("wb") as file:
                 file.writelines(file_content(load.file_bytes))
         yield folder
+
+
+def programs_of(load: Load) -> tuple[str, ...]:
+    """Return what the server is to run for whoever asks, as its --exec takes it."""
+    return (f"{COMMAND}={DOES_NOTHING}",) if load.kind == "EXEC" else ()

@@ -65,6 +65,7 @@ def command(
     root: str = "",
     switch_seconds: float = 0.0,
     interpreter: Interpreter = OWN,
+    programs: Sequence[str] = (),
 ) -> list[str]:
     """Return the command line of a server.
 
@@ -78,6 +79,8 @@ def command(
         "--switch-interval": switch_seconds,
     }
     options = [word for name, value in values.items() if value for word in (name, str(value))]
+    for program in programs:  # as many at a time as are asked for
+        options += ["--exec-at-once", "0", "--exec", program]
     server = ["-m", "servers", model.name, "--port", "0", "--watch-stdin", *UNTIMED, *options]
     return [interpreter.path, "-S", *server]
 
@@ -105,13 +108,16 @@ class Server:
         cpus: Sequence[int],
         backlog: int = 0,
         root: str = "",  # the folder that it serves files from; empty: none
+        programs: Sequence[str] = (),  # what it runs for whoever asks, as --exec takes it
         home: Path = ROOT,  # the folder that holds the `servers` package to run
         interpreter: Interpreter = OWN,
         switch_seconds: float = 0.0,  # 0: as the interpreter has it
         holds: int = 0,  # connections that its stop will have to end
     ) -> None:
         self._stop_seconds = STOP_SECONDS + holds * STOP_SECONDS_EACH
-        self._command = command(model, workers, backlog, root, switch_seconds, interpreter)
+        self._command = command(
+            model, workers, backlog, root, switch_seconds, interpreter, programs
+        )
         self._home = home
         self._transport = model.transport
         self._interpreter = interpreter

@@ -27,7 +27,7 @@ from typing import Any, Self
 
 from bench.errors import TroubleError
 from bench.measure import meter
-from bench.measure.files import root_of
+from bench.measure.files import programs_of, root_of
 from bench.measure.launch import Server, ServerDied
 from bench.measure.placement import Placement
 from bench.measure.window import Timing, look, open_load
@@ -164,6 +164,7 @@ class Side:
             cpus=conditions.placement.server,
             backlog=cell.scenario.backlog,
             root=root,
+            programs=programs_of(cell.scenario.load),
             home=home,
             interpreter=cell.interpreter,
             switch_seconds=cell.scenario.switch_seconds,

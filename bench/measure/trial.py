@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bench.measure import meter
-from bench.measure.files import root_of
+from bench.measure.files import programs_of, root_of
 from bench.measure.launch import Server, ServerDied
 from bench.measure.noise import noise
 from bench.measure.placement import Placement, place
@@ -45,6 +45,7 @@ def measure(
                 cpus=placement.server,
                 backlog=scenario.backlog,
                 root=root,
+                programs=programs_of(scenario.load),
                 interpreter=trial.cell.interpreter,
                 switch_seconds=scenario.switch_seconds,
                 holds=scenario.load.idle_connections,

@@ -83,6 +83,7 @@ def _size(load: Load) -> str:
 REQUEST_WORDS: Mapping[str, Callable[[Load], str]] = {
     "COMPUTE": lambda load: f"{load.argument:,} rounds",
     "WAIT": lambda load: f"{load.argument / 1000:g} ms",
+    "EXEC": lambda _: "a command that does nothing",
     **{kind: lambda load: f"files of {_size(load)}" for kind in FILE_KINDS},
 }
 """How a level names requests that are not told by their size."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "ECHO",
+    "EXEC",
     "FILES",
     "PROFILES",
     "SCENARIOS",
@@ -96,6 +97,13 @@ FILES: Mapping[str, Scenario] = {
 }
 """Scenarios of files. They have a profile of their own: two more rows would take `standard`, and
 with it `make bench`, to its limit of five minutes."""
+
+EXEC = Scenario(
+    name="exec",
+    shows="what a process for each request costs",
+    load=Load(connections=8, kind="EXEC", size_bytes=0),
+)
+"""Has a profile of its own, as files have, and for the same reason."""
 
 PLACED: tuple[Scenario, ...] = (
     replace(ECHO, placement="free", models=("thread", "thread-pool", "coroutine")),
@@ -200,7 +208,7 @@ PROFILES: Mapping[str, Profile] = {
         Profile(
             name="full",
             shows="every scenario and further levels, ten blocks of longer windows",
-            scenarios=(*SCENARIOS.values(), *FILES.values(), *LEVELS),
+            scenarios=(*SCENARIOS.values(), *FILES.values(), EXEC, *LEVELS),
             blocks=10,
             window_seconds=2.0,
             warm_up_seconds=0.5,
@@ -210,6 +218,15 @@ PROFILES: Mapping[str, Profile] = {
             name="files",
             shows="files fetched and stored, five blocks",
             scenarios=tuple(FILES.values()),
+            blocks=5,
+            window_seconds=0.6,
+            warm_up_seconds=0.15,
+            drain_seconds=1.0,
+        ),
+        Profile(
+            name="exec",
+            shows=f"{EXEC.shows}, five blocks",
+            scenarios=(EXEC,),
             blocks=5,
             window_seconds=0.6,
             warm_up_seconds=0.15,
@@ -232,7 +249,7 @@ def find_scenario(name: str) -> Scenario:
     """Return the row called `name`, a study's first; UnknownNameError when there is none."""
     if name in STUDIES:
         return STUDIES[name][0]
-    rows = {**SCENARIOS, **FILES}
+    rows = {**SCENARIOS, **FILES, EXEC.name: EXEC}
     if name not in rows:
         raise UnknownNameError("scenario", name, {**rows, **STUDIES})
     return rows[name]

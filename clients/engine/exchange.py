@@ -7,11 +7,14 @@ A file's content is a function of its size, so the transfer of a file is known b
 all the frames of a GET's answer, or of a PUT, are one message, the same each time. Every connection
 puts the same name: each upload is a file of its own until it is renamed, so nothing is shared that
 several names would keep apart, and a run leaves one file behind, however long it was.
+
+What a command does nothing about is known, too: one frame, the same each time. It would not be if
+the command took longer than a beat of the server's (docs/wire.md, "Commands"): that is a mismatch.
 """
 
 from __future__ import annotations
 
-__all__ = ["Exchange", "file_content", "file_name"]
+__all__ = ["COMMAND", "Exchange", "file_content", "file_name"]
 
 import hashlib
 import random
@@ -25,6 +28,7 @@ from servers.protocol import (
     DATA,
     DATA_BYTES,
     END,
+    EXEC,
     GET,
     HEADER,
     META,
@@ -33,6 +37,8 @@ from servers.protocol import (
     json_body,
 )
 
+COMMAND = "nothing"
+"""The name of the command that a load asks for; whoever serves it has it do nothing."""
 MARK_BYTES = 8
 """A payload begins with the sequence number and the connection's, little-endian u32 each."""
 
@@ -82,7 +88,7 @@ class Exchange:
         """Return the exchange that `load` repeats."""
         if load.framing == "rawecho":
             return _raw_echo(load.size_bytes, load.length_prefix)
-        return _TRANSFERS.get(load.kind, _exchange)(load)
+        return _FIXED.get(load.kind, _exchange)(load)
 
 
 def _raw_echo(size: int, length_prefix: int) -> Exchange:
@@ -126,7 +132,22 @@ def _put(load: Load) -> Exchange:
     )
 
 
-_TRANSFERS = {"GET": _get, "PUT": _put}
+def _exec(_load: Load) -> Exchange:
+    values = {
+        "exit": 0,
+        "signal": 0,
+        "stderr": "",
+        "cut": False,
+        "sha256": hashlib.sha256().hexdigest(),
+    }
+    return Exchange(
+        Message(payload=frame(EXEC, 0, COMMAND.encode()), marked=False),
+        Message(payload=frame(EXEC | ANSWER, 0, json_body(values)), marked=False),
+    )
+
+
+_FIXED = {"GET": _get, "PUT": _put, "EXEC": _exec}
+"""Requests that are the same each time."""
 
 
 def file_name(size: int) -> str:

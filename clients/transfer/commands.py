@@ -9,7 +9,7 @@ of it is left; the exit code is the shell's for it, 128 and its number.
 
 from __future__ import annotations
 
-__all__ = ["app"]
+__all__ = ["app", "fill_standard_descriptors"]
 
 import contextlib
 import json
@@ -236,7 +236,7 @@ def _print(*lines: str) -> None:
 @contextlib.contextmanager
 def _one_sentence() -> Iterator[None]:
     """Turn a failure into its sentence and its exit code."""
-    _fill_standard_descriptors()
+    fill_standard_descriptors()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # whose locale may know less than a name has
             stream.reconfigure(errors="backslashreplace")
@@ -258,7 +258,7 @@ def _one_sentence() -> Iterator[None]:
         os._exit(stopped[0].exit_code)
 
 
-def _fill_standard_descriptors() -> None:
+def fill_standard_descriptors() -> None:
     """Put /dev/null where one is closed, lest a file or a socket get its number, and our words."""
     for descriptor in range(STDERR + 1):
         try:

@@ -106,12 +106,12 @@ class Conversation:
         looked_at = select.poll()  # select() itself takes no descriptor beyond 1,023
         looked_at.register(self._socket, select.POLLIN)
         if looked_at.poll(0):
-            kind, _ = self._next()
+            kind, _ = self.next()
             raise PeerError(f"The server sent a frame of kind {kind} in the middle of an upload.")
 
     def expect(self, kind: int) -> bytes:
         """Return the body of the next frame, which must be of this kind."""
-        got, body = self._next()
+        got, body = self.next()
         if got != kind:
             raise PeerError(f"The server sent a frame of kind {got} where {kind} was due.")
         return body
@@ -126,7 +126,8 @@ class Conversation:
             left -= len(piece)
             yield piece
 
-    def _next(self) -> tuple[int, bytes]:
+    def next(self) -> tuple[int, bytes]:
+        """Return the kind and the body of the next frame, whatever it is but a refusal."""
         while not self._frames:
             self._fill()
         self._raise_refusal()
