@@ -119,7 +119,7 @@ def test_a_model_that_starves_connections_is_starred_and_keeps_nothing() -> None
         if sample.cell.model == "process"
     ]
     section = found("scaling", starving)
-    assert section.finding == "No model served all of 1,000 connections without an error."
+    assert section.finding == "No model served more connections than 1 without an error."
     assert figures(section, "process") == ("8,000", "20,000*", "18,000*", "\N{EN DASH}")
 
 
@@ -145,6 +145,15 @@ def test_the_plane_names_the_most_that_is_answered_within_a_promise() -> None:
     svg = drawn("curve", samples)
     assert "thread-pool" in svg
     assert "requests/s that were answered" in svg
+
+
+def test_scaling_is_told_up_to_the_most_connections_that_any_model_served() -> None:
+    starving = [
+        starved(sample) if sample.load.connections == 1_000 else sample for sample in SCALED
+    ]
+    section = found("scaling", starving)
+    assert section.finding.startswith("Between 1 and 64 connections ")
+    assert section.finding.endswith("; no model served all of 1,000.")
 
 
 COMPANY = [

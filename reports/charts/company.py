@@ -39,7 +39,7 @@ def company(report: Report) -> Figure | None:
     frame = new_frame(
         "Small requests in company",
         f"{facts(report.run, ladders[0].workloads[0].asked)}  \u00b7  p99 of the response time,"
-        " from the due time  \u00b7  hollow: not ranked (connections unserved, errors or failures)",
+        " from the due time  \u00b7  hollow: not ranked",
         next((each.sentence for each in chosen if each.sentence), ""),
         top=TOP_INCHES,
         axes=PANEL_INCHES * len(ladders),

@@ -33,7 +33,7 @@ def payload(report: Report) -> Figure | None:
     frame = new_frame(
         "Memory by payload",
         f"{facts(report.run, grid.workloads[0].asked)}  \u00b7  pale: {payloads[0]}, full:"
-        f" {payloads[-1]}  \u00b7  hollow: not ranked (connections unserved, errors or failures)",
+        f" {payloads[-1]}  \u00b7  hollow: not ranked",
         "",
         top=TOP_INCHES,
         axes=ROW_INCHES * len(subjects),

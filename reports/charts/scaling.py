@@ -31,6 +31,8 @@ from reports.record import Run
 
 TOP_INCHES, AXES_INCHES, BOTTOM_INCHES = 1.2, 6.8, 0.6
 MOST_TICKS = 6
+LEAST_RATIO = 2.5
+"""Between neighbours on a log axis: labels of places that are closer run into each other."""
 
 
 def scaling(run: Run, ladder: Ladder) -> Figure:
@@ -97,11 +99,20 @@ def _across(axes: Axes, ladder: Ladder) -> None:
     axes.set_xscale("log")
     axes.set_xlim(places[0] / 1.2, places[-1] * 1.2)
     axes.xaxis.set_major_locator(
-        FixedLocator(places) if len(places) <= MOST_TICKS else LogLocator(subs=(1, 2, 5))
+        FixedLocator(_apart(places)) if len(places) <= MOST_TICKS else LogLocator(subs=(1, 2, 5))
     )
     axes.xaxis.set_major_formatter(FuncFormatter(thousands))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(ladder.axis.words)
+
+
+def _apart(places: Sequence[float]) -> list[float]:
+    """Return those of ascending places whose labels find room, the last of them first of all."""
+    kept: list[float] = []
+    for place in reversed(places):
+        if not kept or kept[-1] >= place * LEAST_RATIO:
+            kept.append(place)
+    return kept[::-1]
 
 
 def _line(axes: Axes, ladder: Ladder, cells: Sequence[Cell], panel: Panel, style: Look) -> End:

@@ -53,8 +53,9 @@ def small_multiples(report: Report) -> Figure | None:
     heights = [max(ROW_INCHES, NAME_INCHES * len(each) + 0.8) for each in members.values()]
     frame = new_frame(
         "Scaling, a family in each row",
-        f"{facts(report.run, ladder.workloads[0].asked)}  \u00b7  {ladder.load}  \u00b7  grey: all"
-        " others  \u00b7  hollow: not ranked (connections unserved, errors or failures)",
+        # The facts of one connection alone have more to say, of what is not shown here.
+        f"{facts(report.run, ladder.workloads[-1].asked)}  \u00b7  {ladder.load}  \u00b7  grey: all"
+        " others  \u00b7  hollow: not ranked",
         "",
         top=TOP_INCHES,
         axes=sum(heights),

@@ -6,7 +6,7 @@ __all__ = ["NAME", "ladder_of", "section"]
 
 from reports.cells.ladders import CONNECTIONS, Ladder
 from reports.cells.report import Report
-from reports.cells.workload import Cell
+from reports.cells.workload import Cell, Workload
 from reports.metrics import CPU, P99, THROUGHPUT
 from reports.studies.section import Row, Section, Table, cell_at, ladders_named, subjects_of
 from reports.units import MISSING, percent
@@ -20,12 +20,22 @@ def ladder_of(report: Report) -> Ladder | None:
 
 
 def kept(ladder: Ladder, subject: str) -> float | None:
-    """Return which share of its best throughput a model has at the last rung; None: it failed."""
+    """Return which share of its best throughput a model has at the last rung; None: it failed.
+
+    The last rung is the last one that any model served.
+    """
     cells = [cell for cell in ladder.points(subject) if cell.ranked]
-    if not cells or cells[-1] is not cell_at(ladder.workloads[-1], subject):
+    last = last_served(ladder)
+    if last is ladder.workloads[0] or not cells or cells[-1] is not cell_at(last, subject):
         return None
     best = max(_throughput(cell) for cell in cells)
     return _throughput(cells[-1]) / best if best else None
+
+
+def last_served(ladder: Ladder) -> Workload:
+    """Return the most connections that any model served without an error; or else the most."""
+    served = [each for each in ladder.workloads if any(cell.ranked for cell in each.cells)]
+    return (served or ladder.workloads)[-1]
 
 
 def _throughput(cell: Cell) -> float:
@@ -49,10 +59,12 @@ def section(report: Report) -> Section | None:
 
 
 def _finding(ladder: Ladder, shares: dict[str, float]) -> str:
-    least, most = (ladder.workloads[index].load.connections for index in (0, -1))
+    last = last_served(ladder)
+    least, most, asked = (
+        each.load.connections for each in (ladder.workloads[0], last, ladder.workloads[-1])
+    )
     if not shares:
-        return f"No model served all of {most:,} connections without an error."
-    last = ladder.workloads[-1]
+        return f"No model served more connections than {least:,} without an error."
     steady, falling = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
     fastest = max((cell for cell in last.cells if cell.subject in shares), key=_throughput)
     words = (
@@ -64,7 +76,8 @@ def _finding(ladder: Ladder, shares: dict[str, float]) -> str:
     return (
         f"{words}; over {most:,} of them {fastest.subject} answers the most,"
         f" {fastest.write(THROUGHPUT)} requests/s with a p99 of {fastest.write(P99)}"
-        f" and {fastest.write(CPU)} us of CPU each."
+        f" and {fastest.write(CPU)} us of CPU each"
+        f"{f'; no model served all of {asked:,}' if asked > most else ''}."
     )
 
 
