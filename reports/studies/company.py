@@ -54,7 +54,10 @@ def _finding(ladders: list[Ladder]) -> str:
         if cell.ranked and P99.name in cell.figures
     ]
     if not last:
-        return "No model answered every request in the company of others."
+        return (
+            "No model has a p99 in the company of others: it takes a thousand requests, on"
+            " connections that are all served and without an error."
+        )
     best, worst = (pick(last, key=lambda each: _p99(each[1])) for pick in (min, max))
     most = best[1].load.company
     words = f"Beside {most} that compute, the p99 of small requests is {_told(*best, ladders)}"
