@@ -276,11 +276,14 @@ def test_a_section_stands_on_the_page_with_its_finding_and_its_chart() -> None:
     models = {name: (FAMILIES[name], MODELS[name]) for name in ("serial", "process")}
     whole = report_of(*all_studies(models, blocks=1))
     names = STUDIES.keys() & PLANNED.keys()
-    html = page(whole, [Chart(name, name, "", f"{name}: it", {"svg": b""}, name) for name in names])
+    html = page(
+        whole,
+        [Chart(name, name, "", f"{name}: it", {"svg": b"<svg></svg>"}, name) for name in names],
+    )
     for name in names:
         section = html.partition(f'<section id="study-{name}">')[2].partition("</section>")[0]
         assert "<strong>" in section
-        assert f'alt="{name}: it"' in section
+        assert f'<title id="{name}-t">{name}</title>' in section
 
 
 def test_a_study_s_chart_says_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
