@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["CellKey"]
+__all__ = ["REFERENCE", "CellKey"]
 
 from typing import NamedTuple
+
+REFERENCE = "reference"
+"""What stands for a model in the cells of the null server: the floor, beside which nobody ranks."""
 
 
 class CellKey(NamedTuple):
@@ -22,6 +25,11 @@ class CellKey(NamedTuple):
         It is unique among the cells of one load, and it is what tables and charts print.
         """
         return f"{self.model} on {self.interpreter}" if self.interpreter else self.model
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is no model's, but the null server's."""
+        return self.model == REFERENCE
 
     @property
     def name(self) -> str:

@@ -97,8 +97,11 @@ class RunFolder:
         with disk_errors(f"store a result in {self.path}"):
             append_whole(self.path / FILE, text.encode())
 
-    def read(self) -> tuple[Run, list[Sample]]:
-        """Return the run and its trials; a torn last line is left out and noted in `warnings`."""
+    def read(self, *, references: bool = False) -> tuple[Run, list[Sample]]:
+        """Return the run and its trials; a torn last line is left out and noted in `warnings`.
+
+        Those of the null server are no model's, and come only where they are asked for.
+        """
         self.warnings = []
         path = self.path / FILE
         with disk_errors(f"read {path}"):
@@ -110,7 +113,8 @@ class RunFolder:
         if torn:
             self.warnings.append(f"{path} ends in half a line; that trial is left out")
         run = self._parse(1, lines[0], Run)
-        return run, [self._parse(number, line, Sample) for number, line in enumerate(lines[1:], 2)]
+        samples = [self._parse(number, line, Sample) for number, line in enumerate(lines[1:], 2)]
+        return run, [each for each in samples if references or not each.cell.is_reference]
 
     def _parse(self, number: int, line: bytes, kind: type[_Record]) -> _Record:
         where = f"{self.path / FILE}, line {number}"

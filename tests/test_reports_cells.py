@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 
 import pandas as pd
 import pytest
 
+from reports.cells.families import chosen_of
 from reports.cells.frames import csv_of, summary_frame, trials_frame
 from reports.cells.report import report_of
 from reports.cells.workload import Cell, Workload, workloads_of
 from reports.histogram import Histogram
+from reports.key import REFERENCE
 from reports.metrics import BANDWIDTH, CPU, CPU_PER_MIB, METRICS, THROUGHPUT
 from reports.record import Sample
 from tests.runs import changed, failed, make_run, make_sample, starved, with_resets
@@ -300,3 +303,34 @@ def test_no_text_of_a_csv_is_a_formula_and_every_number_stays_one(begins: str) -
     row = next(csv.DictReader(csv_of(frame).splitlines()))
     assert row["model"] == f"'{begins}1+1"
     assert row["below_zero"] == "-2.5"
+
+
+def of_the_reference(block: int = 0) -> Sample:
+    sample = hand_made("thread", block, requests=9000)
+    return dataclasses.replace(sample, cell=sample.cell._replace(model=REFERENCE))
+
+
+def test_the_reference_stands_below_all_others_and_is_nobodys_rival() -> None:
+    samples = [
+        hand_made(model, block, requests=requests)
+        for block in range(5)
+        for model, requests in (("thread", 1000 + block), ("asyncio", 500))
+    ]
+    samples += map(of_the_reference, range(5))
+    report = report_of(make_run(), samples)
+    (workload,) = report.workloads
+    assert [cell.model for cell in workload.rows] == ["thread", "asyncio", REFERENCE]
+    assert workload.reference is not None
+    assert not workload.reference.ranked
+    assert "never ranked" in workload.reference.notes[0]
+    assert all(REFERENCE not in ranks for ranks in report.ranks.values())
+    lead = report.answers.lead(workload, THROUGHPUT)
+    assert lead is not None
+    assert lead.best.model == "thread"
+    assert report.trials == 10
+    assert list(summary_frame(report)["model"]) == ["thread", "asyncio", REFERENCE]
+    assert {cell.model for cell in chosen_of(report.run, workload)[0]} >= {"thread", REFERENCE}
+
+
+def test_a_reference_without_a_model_beside_it_is_no_workload() -> None:
+    assert workloads_of(make_run(), [of_the_reference()]) == []

@@ -19,10 +19,12 @@ from rich.console import Console
 
 from bench.measure import trial
 from bench.measure.launch import Server, command
-from bench.measure.noise import Noise
+from bench.measure.meter import Usage
+from bench.measure.noise import CpuTicks, Noise
 from bench.measure.null import ceiling, wake_up_ns
 from bench.measure.placement import place
 from bench.measure.trial import measure
+from bench.measure.window import UNWEIGHED, Window
 from bench.plan.order import PlannedCell, PlannedTrial, cells
 from bench.plan.precision import widest
 from bench.plan.scenarios import SCENARIOS, STUDIES, Scenario, find_profile
@@ -324,10 +326,12 @@ def test_a_backlog_is_passed_to_the_server() -> None:
 def test_a_load_has_one_ceiling_a_block_and_every_sample_of_the_block_has_it(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured: list[float] = []
+    measured: list[Window] = []
 
-    def made_up(*_: object) -> float:
-        measured.append(1_000.0 * (len(measured) + 1))
+    def made_up(*_: object) -> Window:
+        tally = Tally(seconds=1.0, requests=1_000 * (len(measured) + 1))
+        now = CpuTicks.now()
+        measured.append(Window(tally, Usage(0, 0, 0, 0, 0), UNWEIGHED, (now, now)))
         return measured[-1]
 
     monkeypatch.setattr(run, "ceiling", made_up)
@@ -345,6 +349,11 @@ def test_a_load_has_one_ceiling_a_block_and_every_sample_of_the_block_has_it(
         ("wait", 1, 0.0),  # what it waits for is no generator's doing
         ("wait", 2, 0.0),
     }
+    references = [each for each in folder.read(references=True)[1] if each.cell.is_reference]
+    assert [(each.cell.scenario, each.block, each.tally.requests) for each in references] == [
+        ("churn", 1, 1_000),
+        ("churn", 2, 2_000),
+    ]
 
 
 @pytest.mark.parametrize("name", ["echo", "churn", "bulk"])
@@ -360,7 +369,7 @@ def test_the_ceiling_is_the_null_servers_under_the_same_load(
 
     monkeypatch.setattr(Generator, "open", noting)
     asked = SCENARIOS[name].load
-    assert ceiling(asked, place("split", CPUS), 0.1) > 0
+    assert ceiling(asked, place("split", CPUS), 0.1).tally.throughput > 0
     [load] = opened
     assert (load.connections, load.depth, load.session) == (
         asked.connections,

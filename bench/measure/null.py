@@ -1,7 +1,8 @@
 """The null server, seen from a run: the least that a server can do, as a yardstick.
 
-`ceiling` is what the generator reaches against it under a scenario's load. A model that comes
-near that may have been held up by the generator and not by itself. `wake_up_ns` is what one
+`ceiling` is what the generator reaches against it under a scenario's load, and what that costs. A
+model that comes near that may have been held up by the generator and not by itself; what lies below
+is the kernel's and the machine's, and no model's to save. `wake_up_ns` is what one
 round trip of one connection takes: on one CPU, and across two, where each side has to wake the
 other up. It tells how much of a one-connection latency is the machine's.
 """
@@ -20,8 +21,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from bench.errors import TroubleError
+from bench.measure import window
 from bench.measure.placement import Placement, pinned, place
-from bench.measure.window import Timing, answers
+from bench.measure.window import Timing, Window, answers
 from clients.engine.exchange import Exchange
 from clients.engine.generator import Generator
 from clients.load import AimedLoad
@@ -104,12 +106,16 @@ def drive(load: AimedLoad, cpus: Sequence[int], seconds: float) -> Tally:
         return answers(generator, load, timing)
 
 
-def ceiling(load: Load, placement: Placement, seconds: float) -> float:
-    """Return the null server's requests per second under `load`, its frames as raw bytes."""
+def ceiling(load: Load, placement: Placement, seconds: float) -> Window:
+    """Return what the null server does under `load`, whose frames are raw bytes to it."""
     whole = Exchange.of(load).request.length  # the frame's header with it
     raw = dataclasses.replace(load, kind="ECHO", framing="rawecho", size_bytes=whole)
-    with NULL_SERVERS[load.transport](placement.server) as server:
-        return drive(server.aimed(raw), placement.client, seconds).throughput
+    timing = Timing(warm_up_seconds=WARM_UP_SECONDS, seconds=seconds, drain_seconds=WARM_UP_SECONDS)
+    with (
+        NULL_SERVERS[load.transport](placement.server) as server,
+        Generator(placement.client) as generator,
+    ):
+        return window.drive(generator, server, server.aimed(raw), timing, weighed=True)
 
 
 def wake_up_ns(cpus: Sequence[int] | Placement) -> dict[str, float]:

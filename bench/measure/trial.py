@@ -5,7 +5,7 @@ The order is that of docs/method.md, "A trial"; its phases are in `bench.measure
 
 from __future__ import annotations
 
-__all__ = ["measure", "untried"]
+__all__ = ["figures_of", "measure", "untried"]
 
 import dataclasses
 import math
@@ -18,7 +18,7 @@ from bench.measure.files import programs_of, root_of
 from bench.measure.launch import Server, ServerDied
 from bench.measure.noise import noise
 from bench.measure.placement import Placement, place
-from bench.measure.window import Timing, drive
+from bench.measure.window import Timing, Window, drive
 from bench.plan.ladder import shortfall
 from bench.plan.order import PlannedTrial
 from bench.plan.scenarios import Profile
@@ -104,16 +104,21 @@ def _drive(
         drain_seconds=profile.drain_seconds,
     )
     window = drive(generator, server, server.aimed(asked.load), timing, weighed=True)
+    figures |= figures_of(window)
+    figures["stopped"] = shortfall(asked.load, window.tally)
+
+
+def figures_of(window: Window) -> dict[str, Any]:
+    """Return what a window says, by the fields of a Sample."""
     tally, used, loaded = window.tally, window.usage, window.footprint
     others = noise(*window.ticks, used.cpu_seconds + tally.generator_cpu_seconds)
-    figures |= {
+    return {
         "tally": tally,
         "server_user_seconds": used.user_seconds,
         "server_system_seconds": used.system_seconds,
         "voluntary_switches": used.voluntary_switches,
         "involuntary_switches": used.involuntary_switches,
         "minor_faults": used.minor_faults,
-        "stopped": shortfall(asked.load, tally),
         "pss_loaded_bytes": loaded.pss_bytes,
         "processes": loaded.processes,
         "threads": loaded.threads,

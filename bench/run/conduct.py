@@ -24,12 +24,14 @@ from bench.measure.limits import limits
 from bench.measure.machine import fingerprint
 from bench.measure.null import ceiling
 from bench.measure.placement import Placement, place
-from bench.measure.trial import measure, untried
+from bench.measure.trial import figures_of, measure, untried
+from bench.measure.window import Window
 from bench.plan.ladder import Climb
 from bench.plan.order import PlannedCell, PlannedTrial
 from bench.plan.rates import capacity
 from bench.plan.scenarios import Profile, Scenario
 from bench.run.progress import Reporter
+from reports.key import REFERENCE, CellKey
 from reports.record import Run, Sample
 from reports.store import RunFolder
 from servers.catalog import MODELS
@@ -84,11 +86,24 @@ def capacities(
 
 
 class Ceilings:
-    """What the null server reaches under each load, once in each block."""
+    """What the null server reaches under each load, once in each block.
 
-    def __init__(self, seconds: float, cpus: Sequence[int] | Placement) -> None:
+    Under a load of ECHO that is the same work, but for framing and service: `store` gets a trial
+    of the reference. It computes nothing and does not wait, so of other loads only the ceiling
+    says something.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        cpus: Sequence[int] | Placement,
+        run_id: str,
+        store: Callable[[Sample], object],
+    ) -> None:
         self._seconds = seconds
         self._cpus = cpus
+        self._run_id = run_id
+        self._store = store
         self._known: dict[tuple[int, Scenario], float] = {}
 
     def of(self, trial: PlannedTrial) -> float:
@@ -100,8 +115,16 @@ class Ceilings:
         key = (trial.block, dataclasses.replace(scenario, workers=0))
         if key not in self._known:
             placement = place(scenario.placement, self._cpus)
-            self._known[key] = ceiling(scenario.load, placement, self._seconds)
+            window = ceiling(scenario.load, placement, self._seconds)
+            self._known[key] = window.tally.throughput
+            if scenario.load.kind == "ECHO":
+                self._store(self._reference(trial, window))
         return self._known[key]
+
+    def _reference(self, trial: PlannedTrial, window: Window) -> Sample:
+        blank = untried(trial, self._run_id, self._cpus)
+        cell = CellKey(trial.cell.key.scenario, trial.cell.key.level, REFERENCE)
+        return dataclasses.replace(blank, cell=cell, workers=0, **figures_of(window))
 
 
 def conduct(
@@ -118,7 +141,7 @@ def conduct(
     `stored` is told of each that is on the disk, before the next of `trials` is asked for.
     """
     outcome = RunOutcome.COMPLETE
-    ceilings = Ceilings(profile.ceiling_seconds, cpus)
+    ceilings = Ceilings(profile.ceiling_seconds, cpus, run_id, folder.append)
     loads = [scenario.load for scenario in profile.scenarios]
     climb = Climb(limits(max(load.connections + load.idle_connections for load in loads)))
     try:

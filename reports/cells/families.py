@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from reports.cells.ladders import Ladder
 from reports.cells.workload import Cell, Workload
+from reports.key import REFERENCE
 from reports.record import Run
 
 OTHER = "other"
@@ -69,7 +70,8 @@ def choose(ranking: Mapping[str, str]) -> Chosen:
 def chosen_of(run: Run, workload: Workload) -> tuple[list[Cell], str]:
     """Return the cells of a workload that a chart shows, best first, and what it leaves out."""
     chosen = choose(_families_in(run, workload.ranking))
-    cells = [cell for cell in workload.ranking if cell.subject in chosen.subjects]
+    shown = {*chosen.subjects, REFERENCE}
+    cells = [cell for cell in workload.rows if cell.subject in shown]
     return cells, chosen.sentence
 
 

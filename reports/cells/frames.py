@@ -39,7 +39,7 @@ def summary_frame(report: Report) -> pd.DataFrame:
     rows = [
         _cell_row(cell) | {"ranks": str(report.ranks_by_headline(workload).get(cell.subject, ""))}
         for workload in report.workloads
-        for cell in workload.cells
+        for cell in (*workload.cells, *filter(None, [workload.reference]))
     ]
     # A run without any trial has the same columns, and no row.
     return pd.DataFrame(rows, columns=None if rows else _columns())

@@ -88,6 +88,6 @@ def report_of(run: Run, samples: Iterable[Sample]) -> Report:
 
 def read_report(folder: RunFolder) -> Report:
     """Read a stored run, once, and compute its report; StoreError when it cannot be read."""
-    run, samples = folder.read()
+    run, samples = folder.read(references=True)
     with figure_errors(folder.path):
         return report_of(run, samples)

@@ -110,6 +110,7 @@ class Cell:
         """Whether the cell did all it was asked for, and so may be called best at something."""
         return bool(
             self.trials
+            and not self.key.is_reference
             and not self.failures
             and not self.stopped
             and not sum(self.errors.values())
@@ -160,6 +161,8 @@ class Cell:
     def notes(self) -> list[str]:
         """What a reader must know before comparing the cell with others, gravest first."""
         notes = []
+        if self.key.is_reference:
+            notes.append("the floor, in C: never ranked")
         if self.failures:
             count = len(self.failures)
             share = f" {count} of {count + len(self.trials)}" if self.trials else ""
@@ -208,6 +211,7 @@ class Workload:
     scenario: str
     level: str
     cells: tuple[Cell, ...]
+    reference: Cell | None = None  # the null server under the same load, if it can serve that
 
     @property
     def name(self) -> tuple[str, str]:
@@ -267,6 +271,11 @@ class Workload:
 
         return sorted(self.cells, key=place)
 
+    @property
+    def rows(self) -> list[Cell]:
+        """The cells as tables and charts have them: the ranking, and the reference below it."""
+        return [*self.ranking, *([self.reference] if self.reference else [])]
+
     def ranks(self, metric: Metric) -> dict[str, Ranks]:
         """Return the ranks by one figure of all subjects that may be ranked by it, best first.
 
@@ -309,8 +318,11 @@ def workloads_of(run: Run, samples: Iterable[Sample]) -> list[Workload]:
     ordered = sorted(samples, key=lambda s: (workload_key(s), subject_key(s), s.block))
     workloads = []
     for _, group in groupby(ordered, key=workload_key):
-        cells = tuple(_cell(list(trials), run) for _, trials in groupby(group, key=subject_key))
-        workloads.append(Workload(cells[0].scenario, cells[0].level, cells))
+        cells = [_cell(list(trials), run) for _, trials in groupby(group, key=subject_key)]
+        models = tuple(cell for cell in cells if not cell.key.is_reference)
+        reference = next((cell for cell in cells if cell.key.is_reference), None)
+        if models:  # or the run ended before a trial of one was stored
+            workloads.append(Workload(models[0].scenario, models[0].level, models, reference))
     return workloads
 
 

@@ -98,7 +98,7 @@ def _table(report: Report, workload: Workload, *, ranges: bool, limits: bool, no
         table.add_column("", overflow="fold")
     ranks = report.ranks_by_headline(workload)
     best = _best(report, workload)
-    for cell in workload.ranking:
+    for cell in workload.rows:
         figures: list[Text] = []
         for metric in columns:
             style = "bold green" if best.get(metric.name) is cell else ""
@@ -118,7 +118,7 @@ def _table(report: Report, workload: Workload, *, ranges: bool, limits: bool, no
 
 def _notes(workload: Workload) -> Iterator[Text]:
     """Give what a reader must know before comparing a model with others, a line for each."""
-    noted = [cell for cell in workload.ranking if cell.notes]
+    noted = [cell for cell in workload.rows if cell.notes]
     for cell in noted:
         yield Text(f"{cell.subject}: {', '.join(cell.notes)}", _style_of(cell))
     if noted:
