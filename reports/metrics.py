@@ -15,6 +15,7 @@ __all__ = [
     "CPU_PER_MIB",
     "GENERATOR",
     "JAIN",
+    "LOST",
     "METRICS",
     "OPENED",
     "P50",
@@ -138,6 +139,14 @@ def _generator_share(trial: Trial) -> float | None:
     )
 
 
+def _lost(trial: Trial) -> float | None:
+    """Return the share of a window's requests that had no answer in time; of datagrams only."""
+    answered, lost = trial.histograms("answered")
+    if trial.sample.load.transport != "udp" or not answered.count + lost.count:
+        return None
+    return lost.count / (answered.count + lost.count)
+
+
 def _jain(trial: Trial) -> float | None:
     return trial.sample.tally.jain() or None
 
@@ -240,6 +249,8 @@ PSS_PER_CONNECTION = Metric(
     lambda value: units.number(value) if value > 0 else BELOW,
 )
 
+LOST = Metric("lost_share", "Lost", "of requests", _lost, units.percent)
+
 METRICS = (
     THROUGHPUT,
     BANDWIDTH,
@@ -292,6 +303,14 @@ METRICS = (
     OPENED,
     REFUSED,
     RETRIES,
+    LOST,
+    Metric(
+        "kernel_drops",
+        "Datagrams without room",
+        "",
+        lambda t: t.sample.kernel.get("server_sk_drops"),
+        units.whole,
+    ),
     COMPANY,
     SERVER_CORES,
     GENERATOR,

@@ -106,6 +106,8 @@ class Sample(Record):
     load: Load
     workers: int  # of a pool; 0: the model has none
     backlog: int = 0  # of connections that may wait to be accepted; 0: the server's own
+    receive_buffer: int = 0  # of its socket of datagrams, before the kernel doubles it; 0: its own
+    link: str = ""  # how it is reached: empty, over loopback; "veth", a pair of virtual cards
     placement: str  # split, same or free
     server_cpus: list[int]
     client_cpus: list[int]
@@ -132,6 +134,10 @@ class Sample(Record):
     processes: int = 0  # under load, as are the next two
     threads: int = 0
     descriptors: int = 0
+
+    # What the kernel counted of datagrams from the first to the last of the trial, under its own
+    # names; those of the server's side begin with "server_". Empty: over TCP.
+    kernel: dict[str, int] = field(default_factory=dict)
 
     # The rest of the machine over the window.
     foreign_cpu_share: float = 0.0  # of all CPUs: neither server nor generator

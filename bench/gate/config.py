@@ -28,7 +28,7 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.plan.precision import share
-from bench.plan.scenarios import SCENARIOS
+from bench.plan.scenarios import DATAGRAMS, SCENARIOS
 from reports.files import read_regular
 from reports.gate.allowances import Allowance
 from reports.gate.effects import Limit
@@ -81,7 +81,9 @@ def parse(table: object) -> GateConfig:
     """Return the settings in the table `[tool.threadmill.gate]`."""
     table = _only(table, {"allow", "scenario", *KINDS}, "tool.threadmill.gate")
     everywhere = _limits(table, LIMITS, "tool.threadmill.gate")
-    scenarios = _only(table.get("scenario", {}), SCENARIOS, "tool.threadmill.gate.scenario")
+    scenarios = _only(
+        table.get("scenario", {}), {**SCENARIOS, **DATAGRAMS}, "tool.threadmill.gate.scenario"
+    )
     limits = {}
     for name, own in scenarios.items():
         where = f"tool.threadmill.gate.scenario.{name}"

@@ -7,10 +7,11 @@ what happened in between.
 
 from __future__ import annotations
 
-__all__ = ["Counters", "Queue", "counters", "queue_of"]
+__all__ = ["COUNTED", "Counters", "Queue", "counters", "queue_of"]
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 NET = Path("/proc/net")
 LISTENING = "07"
@@ -25,33 +26,18 @@ class Queue(NamedTuple):
     sockets: int
 
 
-class Counters(NamedTuple):
-    """Sums over a network namespace."""
+Counters = dict[str, int]
+"""Sums over a network namespace, by the kernel's names for them (NAMES)."""
 
-    received: int  # InDatagrams
-    sent: int  # OutDatagrams
-    receive_errors: int  # RcvbufErrors: no room in a socket's buffer
-    send_errors: int  # SndbufErrors
-    fragments_made: int  # FragCreates
-    fragments_taken: int  # ReasmReqds
-    reassembled: int  # ReasmOKs
-    reassembly_failures: int  # ReasmFails
-
-    def since(self, before: Self) -> Self:
-        """Return what happened since an earlier reading."""
-        return type(self)(*(now - then for now, then in zip(self, before, strict=True)))
-
-
-NAMES = (
-    ("Udp", "InDatagrams"),
-    ("Udp", "OutDatagrams"),
-    ("Udp", "RcvbufErrors"),
-    ("Udp", "SndbufErrors"),
-    ("Ip", "FragCreates"),
-    ("Ip", "ReasmReqds"),
-    ("Ip", "ReasmOKs"),
-    ("Ip", "ReasmFails"),
-)
+NAMES = {
+    "RcvbufErrors": "Udp",  # datagrams that found no room in a socket's buffer
+    "SndbufErrors": "Udp",
+    "FragCreates": "Ip",  # fragments made
+    "ReasmReqds": "Ip",  # fragments taken
+    "ReasmOKs": "Ip",  # datagrams put together again
+    "ReasmFails": "Ip",
+}
+"""What is counted, and the protocol that counts it."""
 
 
 def queue_of(port: int, table: str | None = None) -> Queue:
@@ -76,4 +62,34 @@ def counters(table: str | None = None) -> Counters:
         for names, numbers in zip(lines[::2], lines[1::2], strict=True)
         for name, number in zip(names.split()[1:], numbers.split()[1:], strict=True)
     }
-    return Counters(*(found[name] for name in NAMES))
+    return {name: found[protocol, name] for name, protocol in NAMES.items()}
+
+
+def _reading(pid: int, port: int) -> Counters:
+    """Return this namespace's sums and, as far as it is another, those of a server's."""
+    there = Path(f"/proc/{pid}/net")
+    is_elsewhere = not Path(f"/proc/{pid}/ns/net").samefile("/proc/self/ns/net")
+    theirs = counters((there / "snmp").read_text()) if is_elsewhere else {}
+    return {
+        **counters(),
+        **{f"server_{name}": count for name, count in theirs.items()},
+        "server_sk_drops": queue_of(port, (there / "udp").read_text()).drops,
+    }
+
+
+def _from_now(pid: int, port: int) -> Callable[[], Counters]:
+    """Return what tells, when it is called, what has been counted since."""
+    before = _reading(pid, port)
+
+    def since() -> Counters:
+        after = _reading(pid, port)
+        return {name: count - before[name] for name, count in after.items()}
+
+    return since
+
+
+COUNTED: Mapping[str, Callable[[int, int], Callable[[], Counters]]] = {
+    "tcp": lambda _pid, _port: dict,
+    "udp": _from_now,
+}
+"""By transport: begins to count what the kernel does for a server, of this id and at this port."""

@@ -26,6 +26,7 @@ from typing import Any, Self
 from bench.errors import TroubleError
 from bench.interpreters.named import OWN, Interpreter
 from bench.measure import meter
+from bench.measure.link import LOOPBACK, Link
 from bench.measure.placement import pinned
 from clients.engine.driver import allow_descriptors
 from clients.load import AimedLoad
@@ -66,6 +67,8 @@ def command(
     switch_seconds: float = 0.0,
     interpreter: Interpreter = OWN,
     programs: Sequence[str] = (),
+    receive_buffer: int = 0,
+    link: Link = LOOPBACK,
 ) -> list[str]:
     """Return the command line of a server.
 
@@ -77,12 +80,14 @@ def command(
         "--backlog": backlog,
         "--root": root,
         "--switch-interval": switch_seconds,
+        "--receive-buffer": receive_buffer,
+        "--host": link.host,
     }
     options = [word for name, value in values.items() if value for word in (name, str(value))]
     for program in programs:  # as many at a time as are asked for
         options += ["--exec-at-once", "0", "--exec", program]
     server = ["-m", "servers", model.name, "--port", "0", "--watch-stdin", *UNTIMED, *options]
-    return [interpreter.path, "-S", *server]
+    return [*link.prefix, interpreter.path, "-S", *server]
 
 
 def import_path(model: catalog.Model, home: Path, interpreter: Interpreter = OWN) -> str:
@@ -113,10 +118,20 @@ class Server:
         interpreter: Interpreter = OWN,
         switch_seconds: float = 0.0,  # 0: as the interpreter has it
         holds: int = 0,  # connections that its stop will have to end
+        receive_buffer: int = 0,  # 0: as the kernel has it
+        link: Link = LOOPBACK,
     ) -> None:
         self._stop_seconds = STOP_SECONDS + holds * STOP_SECONDS_EACH
         self._command = command(
-            model, workers, backlog, root, switch_seconds, interpreter, programs
+            model,
+            workers,
+            backlog,
+            root,
+            switch_seconds,
+            interpreter,
+            programs,
+            receive_buffer,
+            link,
         )
         self._home = home
         self._transport = model.transport

@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bench.measure import meter
+from bench.measure.datagrams import COUNTED
 from bench.measure.files import programs_of, root_of
 from bench.measure.launch import Server, ServerDied
+from bench.measure.link import LinkError, linked
 from bench.measure.noise import noise
 from bench.measure.placement import Placement, place
 from bench.measure.window import Timing, Window, drive
@@ -39,6 +41,7 @@ def measure(
     try:
         with (
             root_of(scenario.load) as root,
+            linked(scenario.link) as link,
             Server(
                 trial.cell.model,
                 workers=trial.cell.workers,
@@ -49,6 +52,8 @@ def measure(
                 interpreter=trial.cell.interpreter,
                 switch_seconds=scenario.switch_seconds,
                 holds=scenario.load.idle_connections,
+                receive_buffer=scenario.receive_buffer,
+                link=link,
             ) as server,
             Generator(cpus=placement.client) as generator,
         ):
@@ -59,6 +64,8 @@ def measure(
                 raise
         # With its last words.
         figures["server"] = server.identity() | {"environment": server.settings()}
+    except LinkError as error:
+        figures["stopped"] = str(error)
     except (ServerDied, GeneratorError) as error:
         figures["failure"] = str(error)
     return dataclasses.replace(blank, **figures)
@@ -83,6 +90,8 @@ def untried(
         server_cpus=placement.server,
         client_cpus=placement.client,
         backlog=scenario.backlog,
+        receive_buffer=scenario.receive_buffer,
+        link=scenario.link,
     )
 
 
@@ -103,6 +112,7 @@ def _drive(
         interval_seconds=_interval_seconds(profile.window_seconds),
         drain_seconds=profile.drain_seconds,
     )
+    kernel = COUNTED[asked.load.transport](server.pid, server.port)
     window = drive(generator, server, server.aimed(asked.load), timing, weighed=True)
     figures |= figures_of(window)
     figures["stopped"] = shortfall(asked.load, window.tally)
@@ -114,6 +124,7 @@ def figures_of(window: Window) -> dict[str, Any]:
     others = noise(*window.ticks, used.cpu_seconds + tally.generator_cpu_seconds)
     return {
         "tally": tally,
+        "kernel": kernel(),
         "server_user_seconds": used.user_seconds,
         "server_system_seconds": used.system_seconds,
         "voluntary_switches": used.voluntary_switches,

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 __all__ = ["Choice", "UnavailableError", "choose", "reached", "reason_against"]
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from bench.errors import UserError
 from bench.interpreters.environments import has
 from bench.interpreters.named import OWN, Interpreter
 from bench.plan.scenarios import Scenario
-from servers.catalog import FAMILIES, MODELS, Model, find
+from servers.catalog import FAMILIES, MODELS, Model, find, over
 
 EXTRA = "threadmill[models]"
 """What to install for every model that needs a distribution."""
@@ -64,8 +64,14 @@ def reason_against(model: Model, interpreter: Interpreter = OWN) -> str:
     return ""
 
 
-def choose(names: str, interpreters: Sequence[Interpreter] = (OWN,)) -> Choice:
+def choose(
+    names: str,
+    interpreters: Sequence[Interpreter] = (OWN,),
+    transports: Collection[str] = ("tcp",),
+) -> Choice:
     """Return the models that a list `a,b` means, each once and in the list's order.
+
+    Nothing means the card, and for loads over UDP all models of datagrams.
 
     A model that can run under some of the interpreters is left out under the others.
 
@@ -75,7 +81,7 @@ def choose(names: str, interpreters: Sequence[Interpreter] = (OWN,)) -> Choice:
     models: dict[Model, None] = {}
     left_out: list[str] = []
     pairs: list[tuple[Model, Interpreter]] = []
-    for word in names.replace(",", " ").split() or CARD:
+    for word in names.replace(",", " ").split() or _unless_named(transports):
         group = _group(word)
         for model in group or [find(word)]:
             reasons = {each: reason_against(model, each) for each in interpreters}
@@ -103,6 +109,16 @@ def reached(models: Sequence[Model], scenarios: Sequence[Scenario]) -> Choice:
     if left_out and len(others) == len(models):
         raise UnavailableError(left_out[0])
     return Choice(tuple(model for model in models if model not in others), left_out, frozenset())
+
+
+def _unless_named(transports: Collection[str]) -> tuple[str, ...]:
+    """Return what is compared when nothing is named."""
+    return tuple(
+        name
+        for transport, names in (("tcp", CARD), ("udp", [model.name for model in over("udp")]))
+        if transport in transports
+        for name in names
+    )
 
 
 def _group(word: str) -> list[Model]:

@@ -23,6 +23,8 @@ class Scenario:
     share: float = 0.0  # open loop: the rate as a share of a capacity, measured when a run begins
     share_of: str = ""  # whose: a row of bench.plan.rates.CAPACITIES
     backlog: int = 0  # of the server; 0: its own
+    receive_buffer: int = 0  # of a server's socket of datagrams; 0: the kernel's own
+    link: str = ""  # how the server is reached: over loopback, or "veth" (bench.measure.link)
     switch_seconds: float = 0.0  # how long a thread keeps the GIL from others; 0: the usual 5 ms
     models: tuple[str, ...] = ()  # the only ones that it is there for; empty: all
     cpus: int = 0  # of the server; 0: all that its placement gives it
@@ -36,7 +38,7 @@ class Scenario:
     def level(self) -> str:
         """The load in words; what goes without saying (split, the usual pool) is left out."""
         load = self.load
-        words = [_count(load.connections, "connection")]
+        words = [_count(load.connections, UNITS[load.transport])]
         if load.session:
             words.append(f"{_count(load.session, 'request')} each")
         words.append(REQUEST_WORDS.get(load.kind, _size)(load))
@@ -50,6 +52,10 @@ class Scenario:
             words.append(f"company of {load.company:,}")
         if self.backlog:
             words.append(f"backlog {self.backlog:,}")
+        if self.receive_buffer:
+            words.append(f"receive buffer {self.receive_buffer:,}")
+        if self.link:
+            words.append(f"over {self.link}")
         if self.switch_seconds:
             words.append(f"switch interval {self.switch_seconds * 1e3:g} ms")
         if self.placement != "split":
@@ -67,6 +73,10 @@ class Scenario:
         return load.kind == "ECHO" and not (
             self.share or load.rate or load.idle_connections or self.backlog
         )
+
+
+UNITS = {"tcp": "connection", "udp": "flow"}
+"""What requests go over, by transport."""
 
 
 def _count(number: int, noun: str) -> str:

@@ -7,6 +7,7 @@ from the others by its words, so two rows never read the same.
 from __future__ import annotations
 
 __all__ = [
+    "DATAGRAMS",
     "ECHO",
     "EXEC",
     "FILES",
@@ -27,6 +28,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.errors import UserError
+from bench.plan.datagrams import DATAGRAMS
 from bench.plan.scenario import ECHO, Scenario
 from bench.plan.studies import EFFORTS, STUDIES
 from reports.load import Load
@@ -249,7 +251,7 @@ def find_scenario(name: str) -> Scenario:
     """Return the row called `name`, a study's first; UnknownNameError when there is none."""
     if name in STUDIES:
         return STUDIES[name][0]
-    rows = {**SCENARIOS, **FILES, EXEC.name: EXEC}
+    rows = {**SCENARIOS, **FILES, EXEC.name: EXEC, **DATAGRAMS}
     if name not in rows:
         raise UnknownNameError("scenario", name, {**rows, **STUDIES})
     return rows[name]
@@ -257,9 +259,10 @@ def find_scenario(name: str) -> Scenario:
 
 def find_load(name: str) -> Scenario:
     """Return the row called `name` if a single one is; UnknownNameError when there is none."""
-    if name not in SCENARIOS:
-        raise UnknownNameError("scenario of a single load", name, SCENARIOS)
-    return SCENARIOS[name]
+    rows = {**SCENARIOS, **DATAGRAMS}
+    if name not in rows:
+        raise UnknownNameError("scenario of a single load", name, rows)
+    return rows[name]
 
 
 def find_profile(name: str) -> Profile:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from bench.plan.datagrams import EFFORTS_OF_DATAGRAMS, STUDIES_OF_DATAGRAMS
 from bench.plan.scenario import ECHO, Scenario
 from reports.load import Load
 
@@ -138,6 +139,7 @@ STUDIES: Mapping[str, tuple[Scenario, ...]] = {
         for connections in (8, 64)
         for size_bytes in (1024, 256 * 1024)
     ),
+    **STUDIES_OF_DATAGRAMS,
 }
 """Scenarios of several rows that belong together; each has a profile of its own."""
 
@@ -149,5 +151,6 @@ EFFORTS: Mapping[str, Mapping[str, Any]] = {
     "company": {"window_seconds": 5.2},
     # Whatever is to be weighed is there as soon as it has been opened.
     "memory": {"window_seconds": 0.6},
+    **EFFORTS_OF_DATAGRAMS,
 }
 """Which of a profile's settings a study has of its own."""

@@ -96,7 +96,8 @@ def chosen_for(
     names: str, scenarios: Sequence[Scenario], interpreters: Sequence[Interpreter]
 ) -> Choice:
     """Return the same for several interpreters, with the pairs that cannot run."""
-    choice = choose(names, interpreters)
+    transports = {scenario.load.transport for scenario in scenarios}
+    choice = choose(names, interpreters, transports)
     under_load = reached(choice.models, scenarios)
     for sentence in (*choice.left_out, *under_load.left_out):
         warn(f"left out: {sentence}")

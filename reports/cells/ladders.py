@@ -179,8 +179,8 @@ def _all_else(asked: Sample, axis: Axis) -> tuple[object, ...]:
 
 def _what_was_asked(asked: Sample) -> dict[str, Any]:
     """Return every field of the load, and what the server itself was told."""
-    cpus = len(asked.server_cpus)
-    server = {"backlog": asked.backlog, "placement": asked.placement, "cpus": cpus}
+    names = ("backlog", "placement", "receive_buffer", "link")
+    server = {name: getattr(asked, name) for name in names} | {"cpus": len(asked.server_cpus)}
     return dataclasses.asdict(asked.load) | server
 
 

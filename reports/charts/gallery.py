@@ -31,6 +31,7 @@ from reports.cells.workload import Workload
 from reports.charts.company import company
 from reports.charts.connection_cost import connection_cost as draw_connection_cost
 from reports.charts.cores import cores
+from reports.charts.datagrams import loss, sizes, transports
 from reports.charts.fairness import fairness
 from reports.charts.interpreters import interpreters, price
 from reports.charts.overview import overview
@@ -43,7 +44,7 @@ from reports.charts.style import RC, render
 from reports.charts.timeline import timeline
 from reports.record import Run
 from reports.studies import company as company_study
-from reports.studies import connection_cost, memory
+from reports.studies import connection_cost, memory, udp, udp_loss, udp_size
 from reports.studies import cores as cores_study
 from reports.studies import plane as plane_study
 from reports.studies import scaling as scaling_study
@@ -78,6 +79,9 @@ STUDY_CHARTS: Mapping[str, tuple[Callable[[Report], Figure | None], str]] = {
     plane_study.NAME: (plane, "p99 of the response time against the rate achieved"),
     company_study.NAME: (company, "p99 of small requests against the company they are in"),
     memory.NAME: (payload, "memory by payload and connections"),
+    udp.NAME: (transports, "CPU and throughput of each model over UDP and over TCP"),
+    udp_loss.NAME: (loss, "the share of datagrams that is lost against the rate"),
+    udp_size.NAME: (sizes, "CPU per datagram against its payload"),
 }
 """What is drawn of a study, beside the charts of its ladder: the function, and what it shows."""
 

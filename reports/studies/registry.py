@@ -16,12 +16,27 @@ from reports.studies import (
     placement,
     plane,
     scaling,
+    udp,
+    udp_loss,
+    udp_size,
 )
 from reports.studies.section import Section
 
 STUDIES: Mapping[str, Callable[[Report], Section | None]] = {
     module.NAME: module.section
-    for module in (placement, connection_cost, scaling, cores, plane, company, idle, memory)
+    for module in (
+        placement,
+        connection_cost,
+        scaling,
+        cores,
+        plane,
+        company,
+        idle,
+        memory,
+        udp,
+        udp_loss,
+        udp_size,
+    )
 }
 """By name, as its profile has it: what gives its section of a report."""
 
