@@ -25,6 +25,7 @@ from tests.runs import (
     spread_out,
     starved,
 )
+from tests.studies_datagrams import all_of_datagrams
 
 CHURN_RATE = 400.0
 
@@ -197,6 +198,7 @@ def all_studies(
                     samples.append(
                         memory_sample(model, block, connections, size, mib * jitter, traits)
                     )
+            samples += all_of_datagrams(model, block, traits)
     families = {name: family for name, (family, _) in catalogue.items()}
     traits_of = {name: traits for name, (_, traits) in catalogue.items()}
     return study_run(traits_of, families, blocks), samples

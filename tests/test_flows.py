@@ -24,7 +24,7 @@ each_driver = pytest.mark.parametrize("driver", [Engine, FlowReference], ids=["e
 
 
 def drive(
-    driver: MakeDriver, port: int, *, seconds: float = 0.3, drain: float = 1.0, **load: Any
+    driver: MakeDriver, port: int, *, seconds: float = 0.3, drain: float = 0.3, **load: Any
 ) -> Tally:
     """Drive flows through all phases and return the tally."""
     asked = {"connections": 4, "request_timeout_seconds": 0.1, **load}
@@ -96,8 +96,7 @@ def test_an_answer_after_its_time_is_late_and_its_request_stays_lost(driver: Mak
     with scripted_flows(is_late) as port:
         tally = drive(driver, port, connections=2)
     assert tally.troubles.keys() == {"lost", "late"}
-    # Those that were late at the very end are not waited for.
-    assert tally.errors["lost"] - 2 <= tally.errors["late"] <= tally.errors["lost"]
+    assert tally.errors["late"] == tally.errors["lost"] > 0  # the drain waits for them
     assert tally.unanswered.count == tally.errors["lost"]
 
 

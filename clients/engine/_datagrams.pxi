@@ -32,6 +32,10 @@ cdef class DatagramWorker(Worker):
             places *= 2
         return places
 
+    cdef bint expects_more(self) noexcept nogil:
+        """Whether answers may still be late: what was lost is told from what was only slow."""
+        return self.errors[LOST] > self.errors[LATE]
+
     cdef void connect_one(self, Connection *connection) noexcept nogil:
         cdef epoll_event event
         connection.since = monotonic_ns()

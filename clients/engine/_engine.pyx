@@ -246,7 +246,10 @@ cdef class Worker:
             self.phase = DRAINING
             self.sending = self.open_loop
             now = monotonic_ns()
-            while (self.outstanding or self.overdue(now)) and now < deadline and not self.cancelled:
+            while (
+                (self.outstanding or self.overdue(now) or self.expects_more())
+                and now < deadline and not self.cancelled
+            ):
                 self.dispatch()
                 self.turn(deadline)
                 now = monotonic_ns()
@@ -258,6 +261,10 @@ cdef class Worker:
                 self.errors[UNFINISHED] += 1
                 self.unanswered[slot(now - self.due())] += 1
                 self.schedule.advance()
+
+    cdef bint expects_more(self) noexcept nogil:
+        """Whether something may still come in when every request has been settled."""
+        return False
 
     def close(self):
         """Close every connection."""

@@ -109,6 +109,9 @@ class Reference:
     def _make(self, number: int) -> Connection:
         return Connection(number, idle=number >= self._load.connections)
 
+    def _expects_more(self) -> bool:
+        return False
+
     # The phases.
 
     def open(self) -> None:
@@ -144,7 +147,9 @@ class Reference:
         self._sending = self._schedule is not None  # what was due in the window still goes out
         self._send_until = deadline
         while (now := time.monotonic()) < deadline and (
-            self._overdue(now) or any(c.outstanding for c in self._connections)
+            self._overdue(now)
+            or any(c.outstanding for c in self._connections)
+            or self._expects_more()
         ):
             self._dispatch()
             self._turn(deadline)

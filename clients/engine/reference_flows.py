@@ -45,6 +45,9 @@ class FlowReference(Reference):
     def _make(self, number: int) -> Flow:
         return Flow(number, idle=False)
 
+    def _expects_more(self) -> bool:
+        return self._errors["lost"] > self._errors["late"]
+
     def _connect(self, flow: Any) -> None:
         flow.since = time.monotonic()
         try:

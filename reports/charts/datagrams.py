@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["loss", "sizes", "transports"]
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -107,6 +108,7 @@ def loss(report: Report) -> Figure | None:
         "share of requests without an answer within the time-out",
         lambda cell: cell.load.rate,
         LOST,
+        axis=", log axis",
     )
 
 
@@ -134,8 +136,12 @@ def _panels(
     words: str,
     at: Callable[[Cell], float],
     metric: Metric,
+    axis: str = "",
 ) -> Figure | None:
-    """Draw a panel for each ladder, one under the other; None without any."""
+    """Draw a panel for each ladder, one under the other; None without any.
+
+    Without a word on the axis its places stand at equal distances.
+    """
     if not ladders:
         return None
     looks = looks_of(report.run)
@@ -156,9 +162,28 @@ def _panels(
     )
     for axes, (name, ladder) in zip(panels, ladders.items(), strict=True):
         axes.set_title(name, loc="left", size=10, weight="bold")
-        _lines(frame.figure, axes, ladder, chosen[name].subjects, looks, at, metric)
-    panels[-1].set_xlabel(first.axis.words + ", log axis")
+        places = sorted({at(cell) for rung in ladder.workloads for cell in rung.cells})
+        if axis:
+            _logarithmic(axes, places)
+            across = at
+        else:
+            axes.set_xticks(range(len(places)), [f"{place:,.0f}" for place in places])
+            across = partial(_index, places, at)
+        _lines(frame.figure, axes, ladder, chosen[name].subjects, looks, across, metric)
+    panels[-1].set_xlabel(first.axis.words + axis)
     return frame.figure
+
+
+def _index(places: Sequence[float], at: Callable[[Cell], float], cell: Cell) -> float:
+    return places.index(at(cell))
+
+
+def _logarithmic(axes: Axes, places: Sequence[float]) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(places[0] / 1.2, places[-1] * 1.2)
+    axes.xaxis.set_major_locator(FixedLocator(places))
+    axes.xaxis.set_major_formatter(FuncFormatter(thousands))
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _lines(
@@ -170,12 +195,6 @@ def _lines(
     at: Callable[[Cell], float],
     metric: Metric,
 ) -> None:
-    places = sorted({at(cell) for rung in ladder.workloads for cell in rung.cells})
-    axes.set_xscale("log")
-    axes.set_xlim(places[0] / 1.2, places[-1] * 1.2)
-    axes.xaxis.set_major_locator(FixedLocator(_apart(places)))
-    axes.xaxis.set_major_formatter(FuncFormatter(thousands))
-    axes.xaxis.set_minor_locator(NullLocator())
     ends, most = [], 0.0
     for subject in subjects:
         cells = [cell for cell in ladder.points(subject) if metric.name in cell.figures]
@@ -194,12 +213,3 @@ def _lines(
     if metric is LOST:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     label_ends(figure, axes, ends)
-
-
-def _apart(places: Sequence[float]) -> list[float]:
-    """Return the places whose numbers would not be written over one another."""
-    kept: list[float] = []
-    for place in places:
-        if not kept or place > 1.25 * kept[-1]:
-            kept.append(place)
-    return kept

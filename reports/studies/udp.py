@@ -65,9 +65,9 @@ def _finding(found: dict[str, Workload]) -> str:
     buys = "saves" if ours < theirs else "costs"
     return (
         f"Without a connection a request {buys} {number(abs(theirs - ours))} us of the"
-        f" server\u2019s CPU ({number(ours)} us with {datagrams.subject}, {number(theirs)} with {stream.subject}:"
-        f" {ratio(ours / theirs)} of it), and what it loses is every promise: order, once and no"
-        f" more, and arrival ({lost:,} requests were lost here)."
+        f" server\u2019s CPU ({number(ours)} us with {datagrams.subject}, {number(theirs)}"
+        f" with {stream.subject}: {ratio(ours / theirs)} of it), and what it loses is every"
+        f" promise: order, once and no more, and arrival ({lost:,} requests were lost here)."
     )
 
 
