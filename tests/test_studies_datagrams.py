@@ -25,12 +25,14 @@ def test_udp_beside_tcp_says_what_the_difference_buys_and_what_it_loses() -> Non
     section = found("udp", samples)
     assert section.finding == (
         "Without a connection a request saves 2.00 us of the server\u2019s CPU (8.00 us with"
-        " serial, 10.0 with thread-pool: 0.800 of it), and what it loses is every promise: order, once and"
-        " no more, and arrival (0 requests were lost here)."
+        " serial, 10.0 with thread-pool: 0.800 of it), and what it loses is every promise:"
+        " order, once and no more, and arrival (0 requests were lost here)."
     )
     assert [figures(section, name)[0] for name in ("serial", "thread-pool")] == ["UDP", "TCP"]
     chart = drawn("udp", samples)
-    assert all(words in chart for words in ("serial  udp", "process  udp", "thread-pool  tcp"))
+    assert all(
+        words in chart for words in ("serial over UDP", "process over UDP", "thread-pool over TCP")
+    )
 
 
 def test_udp_without_tcp_has_nothing_to_stand_beside() -> None:

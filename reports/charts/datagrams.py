@@ -59,7 +59,7 @@ def transports(report: Report) -> Figure | None:
         bottom=BOTTOM_INCHES,
     )
     panels = frame.figure.subplots(1, len(PANELS), sharey=True)
-    left, right = frame.across(2.0, 0.3)
+    left, right = frame.across(2.3, 0.3)
     frame.figure.subplots_adjust(
         left=left, right=right, top=frame.top, bottom=frame.bottom, wspace=0.08
     )
@@ -74,7 +74,7 @@ def transports(report: Report) -> Figure | None:
         axes.grid(visible=False, axis="y")
     panels[0].set_ylim(len(cells) - 0.4, -0.6)
     panels[0].set_yticks(
-        range(len(cells)), [f"{cell.subject}  {transport}" for transport, cell in cells]
+        range(len(cells)), [f"{cell.subject} over {transport.upper()}" for transport, cell in cells]
     )
     panels[0].tick_params(axis="y", length=0, labelcolor=INK)
     return frame.figure
