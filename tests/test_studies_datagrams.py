@@ -65,6 +65,7 @@ def test_counts_of_nothing_agree_and_a_loss_that_the_kernel_knows_not_is_all_apa
     assert Count(0, 0, 0).apart == 0
     assert Count(10, 0, 0).apart == 1
     assert Count(99, 100, 100).apart == 0.01
+    assert Count(100, 900, 100).apart == 0  # somebody else's were among the 900
 
 
 SIZES = [

@@ -28,8 +28,13 @@ class Count(NamedTuple):
 
     @property
     def apart(self) -> float:
-        """By how much they differ, as a share of the kernel's; of none, any difference is all."""
-        return abs(self.ours - self.kernels) / (self.kernels or max(self.ours, 1))
+        """By how much ours is off, as a share of the kernel's; of none, any difference is all.
+
+        The truth is between the kernel's two counts: sk_drops has not what the generator's sockets
+        had no room for, and RcvbufErrors has what any other socket on the machine had none for.
+        """
+        off = max(self.servers - self.ours, self.ours - self.kernels, 0)
+        return off / (self.kernels or max(self.ours, 1))
 
 
 def count_of(cells: Iterable[Cell]) -> Count:
