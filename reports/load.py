@@ -25,6 +25,8 @@ from typing import Any
 
 FILE_KINDS = ("GET", "PUT")
 """Requests that move a file of `size_bytes` and not a payload."""
+DATAGRAM_KINDS = ("ECHO", "UPPER", "COMPUTE", "WAIT")
+"""Requests that need no connection."""
 ARGUMENT_KINDS = ("COMPUTE", "WAIT")
 """Requests whose payload comes after a number."""
 HEADER_BYTES, ARGUMENT_BYTES, MOST_DATAGRAM_BYTES = 8, 4, 65_507
@@ -145,8 +147,11 @@ class Load:
 
     def _check_datagrams(self) -> None:
         """Check what a flow of datagrams has no use for, and that a request is one of them."""
-        if self.kind in FILE_KINDS or self.session or self.idle_connections:
-            raise ValueError("udp has no connections: no session, idle_connections, GET or PUT")
+        if self.kind not in DATAGRAM_KINDS or self.session or self.idle_connections:
+            raise ValueError(
+                "udp has no connections, so no session and no idle_connections,"
+                f" and no requests but {', '.join(DATAGRAM_KINDS)}"
+            )
         if self.framing == "rawecho":
             least, most = LEAST_RAW_BYTES + self.length_prefix, MOST_DATAGRAM_BYTES
         else:

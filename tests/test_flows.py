@@ -227,6 +227,7 @@ def test_an_open_loop_keeps_its_rate_though_some_are_lost(driver: MakeDriver) ->
         {"framing": "rawecho", "size_bytes": 65_508},
         {"framing": "rawecho", "size_bytes": 1},
         {"kind": "GET"},
+        {"kind": "EXEC", "size_bytes": 0},
         {"session": 1},
         {"idle_connections": 1},
     ],
