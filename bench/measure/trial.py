@@ -114,7 +114,7 @@ def _drive(
     )
     kernel = COUNTED[asked.load.transport](server.pid, server.port)
     window = drive(generator, server, server.aimed(asked.load), timing, weighed=True)
-    figures |= figures_of(window)
+    figures |= figures_of(window) | {"kernel": kernel()}
     figures["stopped"] = shortfall(asked.load, window.tally)
 
 
@@ -124,7 +124,6 @@ def figures_of(window: Window) -> dict[str, Any]:
     others = noise(*window.ticks, used.cpu_seconds + tally.generator_cpu_seconds)
     return {
         "tally": tally,
-        "kernel": kernel(),
         "server_user_seconds": used.user_seconds,
         "server_system_seconds": used.system_seconds,
         "voluntary_switches": used.voluntary_switches,
