@@ -50,8 +50,17 @@ def company(report: Report) -> Figure | None:
     frame.figure.subplots_adjust(
         left=left, right=right, top=frame.top, bottom=frame.bottom, hspace=GAP
     )
+    shown = [
+        cell.figures[P99.name].value
+        for ladder, each in zip(ladders, chosen, strict=True)
+        for subject in each.subjects
+        for cell in ladder.points(subject)
+        if P99.name in cell.figures
+    ]
     for axes, ladder, each in zip(panels, ladders, chosen, strict=True):
         axes.set_title(ladder.load, loc="left", size=10, weight="bold")
+        if shown:  # one scale for all panels, which are there to be compared
+            log_durations(axes.yaxis, min(shown), max(shown), wanted=7)
         label_ends(frame.figure, axes, _lines(axes, ladder, each.subjects, looks))
     panels[-1].set_xlabel(ladders[0].axis.words)
     return frame.figure
@@ -66,10 +75,6 @@ def _lines(axes: Axes, ladder: Ladder, subjects: Sequence[str], looks: Looks) ->
         subject: [cell for cell in ladder.points(subject) if P99.name in cell.figures]
         for subject in subjects
     }
-    values = [cell.figures[P99.name].value for cells in lines.values() for cell in cells]
-    if not values:
-        return []
-    log_durations(axes.yaxis, min(values), max(values), wanted=7)
     ends = []
     under = list(dict.fromkeys(cell.key.interpreter for cell in ladder.workloads[0].cells))
     for subject, cells in lines.items():
