@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import queue
 import threading
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from bench.experiments.lab import EFFORTS, Lab
+from bench.experiments.processes import zombies
 from bench.experiments.processes.isolation import seen_after
 from bench.experiments.sharing import lock_cost, producers, queues, race
 from bench.experiments.switching import four_ways, pools, scheduling, switch
@@ -307,6 +309,14 @@ def test_a_semaphore_that_lets_one_more_in_refutes() -> None:
     most = semaphore.crowd(threading.Thread, loose, 0.005)
     figures = {("threading.Semaphore", semaphore.MOST): most}
     assert verdict("semaphore", {**CASES_BY_ID["semaphore-holds"], **figures}) == "refuted"
+
+
+def test_whoever_asks_after_a_parent_that_is_gone_is_answered() -> None:
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert zombies.parent_after(child) == os.getppid()
 
 
 def test_a_change_that_is_made_here_is_seen_and_undone() -> None:

@@ -16,6 +16,7 @@ from bench.experiments.lab import Lab
 from bench.experiments.rules import Verdict, all_of, exactly
 
 CHILDREN = 5
+PATIENCE_SECONDS = 10.0
 FORK: Any = multiprocessing.get_context("fork")
 
 ENDINGS = """
@@ -83,17 +84,23 @@ def orphan_s_parent() -> int:
     if not child:
         parent = os.getpid()
         if not os.fork():
-            # The kernel hands an orphan over when its parent ends: a parent's death can be awaited.
-            death = os.pidfd_open(parent)
-            select.select([death], [], [], 10)
-            os.write(writing, str(os.getppid()).encode())
+            os.write(writing, str(parent_after(parent)).encode())
         os._exit(0)
     os.waitpid(child, 0)
-    select.select([reading], [], [], 10)
-    adopter = int(os.read(reading, 20))
+    os.close(writing)  # so that an orphan that dies in silence is no one to wait for
+    told = os.read(reading, 20)
     os.close(reading)
-    os.close(writing)
-    return adopter
+    return int(told)
+
+
+def parent_after(parent: int) -> int:
+    """Return this process's parent once the one that it was born to has ended."""
+    # The kernel hands an orphan over when its parent ends, and that can be awaited. A parent that
+    # has been waited for already is no process any more.
+    with contextlib.suppress(ProcessLookupError):
+        death = os.pidfd_open(parent)
+        select.select([death], [], [], PATIENCE_SECONDS)
+    return os.getppid()
 
 
 def finished(kind: str, daemon: str, seconds: float) -> bool:
