@@ -186,10 +186,30 @@ MODELS: tuple[Model, ...] = (
         "coroutine",
     ),
     Model(
+        "reactor",
+        "Callbacks from a loop over the standard library's selectors.",
+        "coroutines",
+        "reactor",
+    ),
+    Model(
+        "epoll",
+        "Callbacks from epoll itself: the edge of what plain Python can do.",
+        "coroutines",
+        "epoll",
+    ),
+    Model(
         "asyncio",
         "The standard library's asyncio streams, in one thread.",
         "event loop",
         "asyncio",
+    ),
+    Model(
+        "asyncio-eager",
+        "asyncio's streams with tasks that begin at once, before the next turn.",
+        "event loop",
+        "asyncio",
+        options=(("eager", True),),
+        python=(3, 12),
     ),
     Model(
         "asyncio-protocol",
@@ -233,6 +253,14 @@ MODELS: tuple[Model, ...] = (
         "asyncio_callbacks",
         options=(("loop", "uvloop"), ("buffered", True)),
         needs=("uvloop",),
+    ),
+    Model(
+        "rloop-protocol",
+        "asyncio's callbacks on RLoop, a young loop in Rust.",
+        "event loop",
+        "asyncio_callbacks",
+        options=(("loop", "rloop"),),
+        needs=("rloop",),
     ),
     Model(
         "trio",

@@ -17,9 +17,11 @@ from pathlib import Path
 
 from servers.commands import Commands
 from servers.drivers import awaiting, blocking, protocols, streams, yielding
+from servers.drivers.reacting import Reacting
 from servers.drivers.scheduler import Scheduler
 from servers.life.timeouts import Timeouts
 from servers.models.asyncio_sock import sockets_of
+from servers.models.epoll import Epoll
 from servers.protocol import DEFAULT_LIMIT, ECHO
 from servers.service import Service
 from tests.peer import Peer
@@ -61,6 +63,20 @@ def _call_back(protocol: type[protocols.Conversing]) -> Serve:
     return serve
 
 
+def _react(connection: socket.socket, service: Service, _timeouts: Timeouts) -> None:
+    class Nobody:
+        """A listener that has stopped: what is left is the connection."""
+
+        class stop:  # noqa: N801 - stands for an attribute
+            begun = True
+
+    connection.setblocking(False)
+    loop = Epoll()
+    loop.connections.add(Reacting(loop, connection, service))
+    loop.run(Nobody)  # type: ignore[arg-type]  # all that it asks of a listener
+    loop.close()
+
+
 def _await(connection: socket.socket, service: Service, _timeouts: Timeouts) -> None:
     async def serve() -> None:
         runtime = sockets_of(asyncio.get_running_loop())
@@ -99,6 +115,7 @@ DRIVERS: dict[str, Serve] = {
     "yielding": _yield,
     "streams": _stream,
     "protocols": _call_back(protocols.Conversing),
+    "reacting": _react,
     "awaiting": _await,
     "buffered protocols": _call_back(protocols.ConversingBuffered),
     "awaiting, trio": _await_in_trio,

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["serve"]
 
 import asyncio
+import sys
 from functools import partial
 
 from servers.drivers.streams import converse
@@ -20,16 +21,21 @@ if TYPE_CHECKING:
     from servers.service import Service
 
 
-def serve(listener: Listener, service: Service, ready: Callable[[], None]) -> None:
+def serve(
+    listener: Listener, service: Service, ready: Callable[[], None], *, eager: bool = False
+) -> None:
     """Serve until the listener stops and the connections have ended."""
-    asyncio.run(serve_connections(listener, service, ready))
+    asyncio.run(serve_connections(listener, service, ready, eager=eager))
 
 
 async def serve_connections(
-    listener: Listener, service: Service, ready: Callable[[], None]
+    listener: Listener, service: Service, ready: Callable[[], None], *, eager: bool
 ) -> None:
     """Serve until a signal comes and the connections have ended."""
-    asyncio.get_running_loop().set_exception_handler(report)
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(report)
+    if eager and sys.version_info >= (3, 12):  # as the row says that needs it
+        loop.set_task_factory(asyncio.eager_task_factory)
     stop = stop_event(listener)
     server = await asyncio.start_server(
         partial(converse, service), sock=listener, backlog=listener.backlog
