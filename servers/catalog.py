@@ -255,14 +255,6 @@ MODELS: tuple[Model, ...] = (
         needs=("uvloop",),
     ),
     Model(
-        "rloop-protocol",
-        "asyncio's callbacks on RLoop, a young loop in Rust.",
-        "event loop",
-        "asyncio_callbacks",
-        options=(("loop", "rloop"),),
-        needs=("rloop",),
-    ),
-    Model(
         "trio",
         "A trio task per connection, in one nursery.",
         "event loop",
