@@ -14,12 +14,14 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, NoReturn, get_type_hints
 
 import typer
 
 from clients import address
 from clients.load import REQUEST_KINDS, AimedLoad
+from clients.probe import Probe
 from reports.load import Load
 from reports.tally import Tally
 
@@ -27,6 +29,9 @@ INTERVALS = 50
 """Steps of the time axis."""
 LIMITING_SHARE = 0.9
 """Of a core: a generator that used more may have been what limited the result (docs/method.md)."""
+
+SERVED_SECONDS = 1.0
+"""How long the end of the connection that comes before a load is waited for."""
 
 EXAMPLES = """
 Examples:
@@ -114,7 +119,18 @@ def _option(field: dataclasses.Field[Any]) -> Any:
     return typer.Option(*filter(None, (name, field.metadata["alias"])), help=words)
 
 
+def _be_served(load: AimedLoad) -> None:
+    """Open a connection and end it, so that what is measured is a server that has served."""
+    if load.transport == "tcp":
+        with (
+            suppress(OSError),
+            Probe(load.host, load.port, timeout_seconds=SERVED_SECONDS) as probe,
+        ):
+            probe.end()  # of one that cannot be reached the load itself will tell
+
+
 def _drive(load: AimedLoad, seconds: float, warm_up: float, drain: float) -> Tally:
+    _be_served(load)
     if load.engine_processes > 1:
         return _drive_beside(load, seconds, warm_up, drain)
     from clients.engine.driver import Engine  # the file commands need none, and no numpy

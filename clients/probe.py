@@ -71,6 +71,16 @@ class Probe:
         if frames != [(ECHO | ANSWER, self._tag, payload)]:
             raise ConnectionError(f"the server answered an ECHO with kind {frames[0][0]}")
 
+    def end(self) -> None:
+        """End the stream and wait until the server has ended its own; OSError when it does not.
+
+        A server that has read the end of a stream is in another state than a fresh one: see
+        docs/method.md, "A server that has served".
+        """
+        self._socket.shutdown(socket.SHUT_WR)
+        while self._socket.recv(65536):
+            pass
+
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()

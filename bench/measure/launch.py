@@ -184,7 +184,10 @@ class Server:
         return self._process.pid
 
     def wait_until_answering(self) -> None:
-        """Wait for the ready line, then make one ECHO; times both. ServerDied when either fails."""
+        """Wait for the ready line, then make one ECHO; times both. ServerDied when either fails.
+
+        The server has then read the end of a stream: it is one that has served.
+        """
         line = self._first_line()
         self.ready_seconds = time.monotonic() - self._started
         try:
@@ -197,6 +200,8 @@ class Server:
             with Probe(self.host, self.port, self._transport) as probe:
                 probe.echo(b"ready?")
                 self.first_answer_seconds = time.monotonic() - self._started
+                if self._transport == "tcp":
+                    probe.end()  # from here on it is a server that has served
         except OSError as error:
             raise ServerDied(self._with_last_words(f"no first answer: {error}")) from error
 
