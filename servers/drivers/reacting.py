@@ -274,7 +274,7 @@ class Reacting(Conversation):
     def reset(self) -> None:
         """See `Conversation`."""
         reset_at_close(self._connection)
-        self._lose()
+        self._loop.call_later(0, self._lose)  # when it has been said whose connection it was
 
     def close(self) -> None:
         """See `Conversation`."""
