@@ -194,6 +194,26 @@ def test_the_golden_datagrams_of_the_wire_are_those_of_the_tests() -> None:
     assert on_the_page == [tuple(exchange) for exchange in DATAGRAMS]
 
 
+# What a server opens.
+
+
+def test_every_sentence_of_the_security_page_names_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    sentences = re.findall(r"^- .*$", page, re.MULTILINE)
+    assert len(sentences) == page.count("\n- ") > 0
+    for sentence in sentences:
+        named = re.findall(r"`(tests/\w+\.py)::(\w+)`", sentence)
+        assert named, sentence
+        for path, name in named:
+            assert name in functions(ROOT / path), f"{path} has no {name}"
+
+
+def functions(path: Path) -> set[str]:
+    """Return the names of the functions that a module has."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
 # The method.
 
 
