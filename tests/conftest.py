@@ -24,7 +24,7 @@ from servers.catalog import find
 from tests import conversations
 from tests.outcomes import Ledger
 from tests.peer import Peer
-from tests.rows import NAMES, RUNNABLE
+from tests.rows import ONE_OF_EACH_FILE, RUNNABLE
 
 ROOT = Path(__file__).parents[1]
 DEADLINE_SECONDS = 15.0
@@ -204,9 +204,9 @@ def ledger() -> Iterator[Ledger]:
     ledger.close()
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=ONE_OF_EACH_FILE)
 def model(request: pytest.FixtureRequest) -> str:
-    """Each model in turn that can run here."""
+    """A model of each file in turn, of those that can run here."""
     name: str = request.param
     return name
 

@@ -23,7 +23,8 @@ HEAD = """\
 Each row is a test in `tests/test_faults*.py`. What a conversation comes to is its driver's doing,
 in whatever model (which driver a model has is in its file), so those cases have a column for each
 driver: `servers/drivers/`. What a server comes to as a whole has a column for each model; an empty
-cell says that the case cannot come up there, or was looked at in another model of the family. After
+cell says that the case cannot come up there, or was looked at in another model of the same file or
+family. After
 every case that a server outlives it answers the next client, and its descriptors, threads,
 processes and memory are what they were; of a driver's conversation no descriptor and no thread is
 left.

@@ -26,7 +26,7 @@ from tests.conftest import (
     workers_of,
 )
 from tests.peer import Peer
-from tests.rows import NAMES, RUNNABLE
+from tests.rows import NAMES, ONE_OF_EACH_FILE, RUNNABLE
 
 COMMANDS = options_of(programs(Path(os.devnull)))
 HOW = ("one", "workers", "many", "dealt")
@@ -177,13 +177,13 @@ def test_connections_that_are_dealt_out_wait_for_their_own_worker(
 # The end of serving.
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=ONE_OF_EACH_FILE)
 def own(request: pytest.FixtureRequest, start_server: StartServer) -> ServerProcess:
     """Return a server for one test, which ends it."""
     return start_server(request.param, *workers_of(request.param, 2), "--grace", "10")
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=ONE_OF_EACH_FILE)
 def hasty(request: pytest.FixtureRequest, start_server: StartServer) -> ServerProcess:
     """Return a server that nobody keeps waiting for long when it ends."""
     return start_server(request.param, *workers_of(request.param, 2))
@@ -235,6 +235,7 @@ def test_what_had_arrived_before_a_stop_is_answered(own: ServerProcess) -> None:
         assert_ended_cleanly(own)
 
 
+@pytest.mark.parametrize("own", NAMES, indirect=True)
 def test_a_stop_under_load_is_clean_for_the_peer(own: ServerProcess) -> None:
     with own.peer() as peer:
         for tag in range(100):

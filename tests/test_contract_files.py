@@ -19,7 +19,7 @@ from bench.measure import meter
 from servers.protocol import DATA_BYTES, ECHO, GET, PUT, frame
 from tests.conftest import SEVERAL_AT_ONCE, ServerProcess, StartServer, eventually, workers_of
 from tests.peer import Peer
-from tests.rows import NAMES
+from tests.rows import ONE_OF_EACH_FAMILY, ONE_OF_EACH_FILE
 from tests.transfers import (
     SIZES,
     Download,
@@ -39,6 +39,7 @@ LARGE = 10 * MEBIBYTE
 STILL = 12
 """Readings at 5 ms that must agree for a server to be taken as waiting."""
 DIGEST = sha256(b"new").hexdigest()
+SEVERAL = [name for name in ONE_OF_EACH_FAMILY if name in SEVERAL_AT_ONCE]
 
 
 def start(
@@ -47,7 +48,7 @@ def start(
     return start_server(model, "--root", str(root), *workers_of(model, 3), *options)
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=ONE_OF_EACH_FAMILY)
 def shared(
     request: pytest.FixtureRequest,
     start_server: StartServer,
@@ -108,6 +109,7 @@ def get(peer: Peer, name: str) -> Download:
 # There and back.
 
 
+@pytest.mark.parametrize("shared", ONE_OF_EACH_FILE, indirect=True)
 def test_files_of_all_sizes_there_and_back(peer: Peer, root: Path) -> None:
     for size in SIZES:
         data = content(size)
@@ -149,7 +151,7 @@ def limited_files(server: ServerProcess, size: int) -> ExitStack:
 # How much, and how many.
 
 
-@pytest.mark.parametrize("model", NAMES)
+@pytest.mark.parametrize("model", ONE_OF_EACH_FAMILY)
 def test_an_upload_of_more_than_there_may_be_is_refused_at_once(
     start_server: StartServer, model: str, tmp_path: Path
 ) -> None:
@@ -162,7 +164,7 @@ def test_an_upload_of_more_than_there_may_be_is_refused_at_once(
     assert names_in(tmp_path) == ["x"]
 
 
-@pytest.mark.parametrize("model", SEVERAL_AT_ONCE)
+@pytest.mark.parametrize("model", SEVERAL)
 def test_uploads_are_counted_over_all_processes_and_the_killed_give_their_places_back(
     start_server: StartServer, model: str, tmp_path: Path
 ) -> None:
@@ -244,7 +246,7 @@ def test_a_peer_that_stops_reading_stops_the_reading_of_the_file(
 # Several at once.
 
 
-@pytest.mark.parametrize("shared", SEVERAL_AT_ONCE, indirect=True)
+@pytest.mark.parametrize("shared", SEVERAL, indirect=True)
 def test_readers_see_the_old_file_or_the_new_and_never_a_part(
     server: ServerProcess, root: Path, peer: Peer
 ) -> None:
@@ -275,7 +277,7 @@ def test_readers_see_the_old_file_or_the_new_and_never_a_part(
     assert names_in(root) == ["file"]
 
 
-@pytest.mark.parametrize("shared", SEVERAL_AT_ONCE, indirect=True)
+@pytest.mark.parametrize("shared", SEVERAL, indirect=True)
 def test_of_two_uploads_of_one_name_one_whole_file_wins(
     server: ServerProcess, root: Path, peer: Peer
 ) -> None:
@@ -295,7 +297,7 @@ def test_of_two_uploads_of_one_name_one_whole_file_wins(
 # The end of serving.
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=ONE_OF_EACH_FAMILY)
 def own(request: pytest.FixtureRequest, start_server: StartServer, tmp_path: Path) -> ServerProcess:
     """Return a server for one test, which ends it."""
     return start(start_server, request.param, tmp_path)
@@ -314,7 +316,7 @@ def test_a_stop_in_mid_file_does_not_make_it_look_whole(own: ServerProcess, tmp_
     assert content(LARGE).startswith(got.data)
 
 
-@pytest.mark.parametrize("model", NAMES)
+@pytest.mark.parametrize("model", ONE_OF_EACH_FAMILY)
 def test_a_download_under_way_ends_within_a_long_grace(
     start_server: StartServer, model: str, tmp_path: Path
 ) -> None:
@@ -348,7 +350,7 @@ def test_a_killed_server_leaves_no_trace_of_an_upload(own: ServerProcess, tmp_pa
     assert names_in(tmp_path) == []
 
 
-@pytest.mark.parametrize("model", NAMES)
+@pytest.mark.parametrize("model", ONE_OF_EACH_FAMILY)
 def test_a_server_killed_under_a_storm_of_uploads_leaves_nothing_once_another_has_started(
     model: str, tmp_path: Path
 ) -> None:

@@ -40,7 +40,7 @@ from tests.conftest import (
     workers_of,
 )
 from tests.peer import Peer
-from tests.rows import ONE_OF_EACH_FAMILY
+from tests.rows import NAMES, ONE_OF_EACH_FAMILY
 
 MEBIBYTE = bytes(range(256)) * 4096
 EXHAUSTED = "cannot accept for now: Too many open files"
@@ -61,6 +61,7 @@ def has_said(server: ServerProcess, words: str, times: int) -> Callable[[], bool
 # Load.
 
 
+@pytest.mark.parametrize("model", NAMES)
 def test_one_connection_more_than_max_connections(model: str, outcome: Outcome) -> None:
     most = 2 if model in SEVERAL_AT_ONCE else 1
     with serving(model, "--max-connections", str(most), workers=4) as server, unharmed(server):

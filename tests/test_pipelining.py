@@ -12,6 +12,7 @@ from bench.measure import meter
 from servers.protocol import COMPUTE, ECHO, HEADER_SIZE, LIST, frame
 from tests.abuse import serving
 from tests.conftest import DEADLINE_SECONDS, SEVERAL_AT_ONCE, ServerProcess
+from tests.rows import ONE_OF_EACH_DRIVER
 
 FILES = 3_000
 LISTS = 4_000
@@ -40,6 +41,7 @@ def peak_bytes(server: ServerProcess) -> int:
     return sum(peaks) * 1024
 
 
+@pytest.mark.parametrize("model", ONE_OF_EACH_DRIVER)
 def test_what_is_ready_for_a_peer_that_never_reads_is_bounded(model: str, root: Path) -> None:
     with serving(model, "--root", str(root)) as server:
         with server.peer() as before:
@@ -59,6 +61,7 @@ def test_what_is_ready_for_a_peer_that_never_reads_is_bounded(model: str, root: 
             assert after.ask(ECHO, 1, b"well?") == (ECHO + 128, 1, b"well?")
 
 
+@pytest.mark.parametrize("model", ONE_OF_EACH_DRIVER)
 def test_tiny_requests_of_a_peer_that_never_reads_are_not_answered_in_advance(model: str) -> None:
     with serving(model) as server:
         with server.peer() as before:
@@ -70,6 +73,7 @@ def test_tiny_requests_of_a_peer_that_never_reads_are_not_answered_in_advance(mo
             assert peer.answer()[1] == 1
 
 
+@pytest.mark.parametrize("model", ONE_OF_EACH_DRIVER)
 def test_one_peer_with_many_requests_does_not_keep_the_others_waiting(model: str) -> None:
     if model not in SEVERAL_AT_ONCE:
         pytest.skip("the others wait in any case")

@@ -32,7 +32,7 @@ from tests.conftest import (
     workers_of,
 )
 from tests.peer import Peer
-from tests.rows import NAMES
+from tests.rows import ONE_OF_EACH_FAMILY, ONE_OF_EACH_FILE
 
 LARGE = 12 * 2**20
 """More than the buffers of a connection take while nobody reads."""
@@ -67,7 +67,7 @@ def a_full_disk() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("stderr", [a_full_pipe, a_pipe_without_a_reader, a_full_disk])
-@pytest.mark.parametrize("model", NAMES)
+@pytest.mark.parametrize("model", ONE_OF_EACH_FAMILY)
 def test_a_word_that_cannot_be_said_changes_nothing(model: str, stderr: object) -> None:
     assert callable(stderr)
     limits = ("--max-connections", "2", *PATIENCE, *workers_of(model, 2))
@@ -100,7 +100,7 @@ def assert_peers_fare_as_ever(server: ServerProcess) -> None:
     assert eventually(lambda: is_served(server))
 
 
-@pytest.mark.parametrize("model", SEVERAL_AT_ONCE)
+@pytest.mark.parametrize("model", [name for name in ONE_OF_EACH_FAMILY if name in SEVERAL_AT_ONCE])
 def test_lines_are_bounded_in_a_second_and_none_is_forgotten(model: str) -> None:
     peers = 100
     server = ServerProcess(model, *PATIENCE, *workers_of(model, peers))
@@ -131,7 +131,7 @@ def is_reset(peer: Peer) -> bool:
 # Descriptors.
 
 
-@pytest.mark.parametrize("model", NAMES)
+@pytest.mark.parametrize("model", ONE_OF_EACH_FAMILY)
 def test_descriptors_closed_at_the_start_are_no_connection(model: str) -> None:
     limits = ("--max-connections", "1", "--idle-timeout", "0.3", *workers_of(model, 1))
     server = ServerProcess(model, *limits, by_hand=True, closed=(0, 2))
@@ -148,7 +148,7 @@ def test_descriptors_closed_at_the_start_are_no_connection(model: str) -> None:
         server.close()
 
 
-@pytest.mark.parametrize("model", NAMES)
+@pytest.mark.parametrize("model", ONE_OF_EACH_FAMILY)
 def test_a_server_without_any_standard_stream_serves(model: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -174,7 +174,7 @@ def answers(port: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("model", NAMES)
+@pytest.mark.parametrize("model", ONE_OF_EACH_FAMILY)
 def test_a_stop_needs_no_descriptor(model: str) -> None:
     server = ServerProcess(model, "--idle-timeout", "0.3", *workers_of(model, 2))
     try:
@@ -194,7 +194,9 @@ def test_a_stop_needs_no_descriptor(model: str) -> None:
 # Standard output.
 
 
-@pytest.mark.parametrize("words", [*([name] for name in NAMES), ["--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [*([name] for name in ONE_OF_EACH_FILE), ["--help"]], ids=" ".join
+)
 def test_a_server_that_nobody_hears_ends_with_a_sentence(words: list[str]) -> None:
     with a_pipe_without_a_reader() as stdout:
         done = subprocess.run(

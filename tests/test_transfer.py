@@ -27,7 +27,7 @@ from servers import protocol
 from servers.protocol import DATA, END, ERROR, META, frame
 from tests import scripted
 from tests.conftest import ROOT, StartServer
-from tests.rows import ONE_OF_EACH_FAMILY, RUNNABLE
+from tests.rows import ONE_OF_EACH_FAMILY
 
 HOST = "127.0.0.1"
 CONTENT = bytes(range(256)) * 3000 + b"the end"  # three DATA frames, the last one short
@@ -45,10 +45,10 @@ def old(tmp_path: Path) -> Iterator[Path]:
     assert list(tmp_path.iterdir()) == [destination]
 
 
-# Against every model.
+# Against a model of each family.
 
 
-@pytest.fixture(scope="module", params=[model.name for model in RUNNABLE])
+@pytest.fixture(scope="module", params=ONE_OF_EACH_FAMILY)
 def served(
     request: pytest.FixtureRequest,
     start_server: StartServer,
