@@ -127,8 +127,12 @@ def _distrust(report: Report) -> str:
         words
         for words, holds in (
             ("a virtual machine", machine.get("hypervisor")),
-            ("Python without the GIL", machine.get("gil") is False),
-            ("a Python that was built without optimization", machine.get("optimized") is False),
+            *(
+                words
+                # Of the servers, where these have interpreters of their own.
+                for facts in run.interpreters or [machine]
+                for words in _of_python(facts)
+            ),
         )
         if holds
     ]
@@ -140,6 +144,19 @@ def _distrust(report: Report) -> str:
         *build,
     ]
     return f"How far to trust a figure: {', '.join(parts)}."
+
+
+def _of_python(facts: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """Return what is unusual about an interpreter, in words, and whether that holds."""
+    name = str(facts.get("name", ""))
+    unoptimized = f"{name} that was built without optimization" if name else UNOPTIMIZED
+    return [
+        (f"{name or 'Python'} without the GIL", facts.get("gil") is False),
+        (unoptimized, facts.get("optimized") is False),
+    ]
+
+
+UNOPTIMIZED = "a Python that was built without optimization"
 
 
 def _command(report: Report) -> str:
