@@ -28,10 +28,12 @@ from bench.experiments.registry import find
 def identity() -> dict[str, Any]:
     """Return what tells this interpreter from others, named as in a server's ready line."""
     gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+    jit = getattr(sys, "_jit", None)  # from 3.14 on
     return {
         "implementation": sys.implementation.name,
         "python": platform.python_version(),
         "gil": gil,
+        "jit": bool(jit and jit.is_enabled()) or "pypyjit" in sys.builtin_module_names,
     }
 
 

@@ -190,6 +190,7 @@ def test_a_child_tells_rows_code_and_interpreter() -> None:
     assert found.rows == [Row("a", "b", "count", 2.0, 1.0, 4.0, 3)]
     assert found.code == "code"
     assert found.interpreter["python"].startswith("3.")
+    assert found.interpreter.keys() == {"implementation", "python", "gil", "jit"}
 
 
 @pytest.mark.parametrize(
