@@ -121,6 +121,8 @@ def test_a_study_says_its_load_in_words() -> None:
         "cores": "32 connections, 75,000 rounds, free, server on 1 CPU",
         "idle-ladder": "16 connections, 64 B, 100 idle",
         "memory": "8 connections, 1 KiB",
+        "udp-loss": "64 flows, 64 B, 5,000/s, receive buffer 8,192",
+        "udp-size": "2 flows, 64 B",
     }
     assert STUDIES["company"][-1].level == "8 connections, 64 B, 200/s, company of 8"
 
@@ -142,7 +144,9 @@ def test_only_loads_that_nothing_else_limits_have_a_ceiling() -> None:
     saturating = {row.name for row in SCENARIOS.values() if row.saturates}
     assert saturating == {"echo", "churn", "sessions", "bulk"}
     saturating = {row.name for rows in STUDIES.values() for row in rows if row.saturates}
-    assert saturating == {"scaling", "memory"}
+    assert saturating == {"scaling", "memory", "udp-size"}
+    # The null server is reached over loopback.
+    assert not any(row.saturates for row in STUDIES["udp-size"] if row.link)
 
 
 def test_one_placement_for_all_makes_rows_that_differ_in_nothing_else_one() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.plan.order import cells
-from bench.plan.studies import STUDIES
+from bench.plan.scenarios import find_profile
 from reports.studies.udp_loss import Count
 from servers.catalog import find
 from tests.studies_datagrams import echo_sample, loss_sample, size_sample
@@ -95,8 +95,8 @@ def test_size_over_loopback_alone_says_that_it_is() -> None:
     assert section.finding.startswith("Only loopback")
 
 
-def test_models_of_datagrams_are_in_the_rows_over_udp_of_a_study_and_in_no_others() -> None:
-    paired = cells([find("udp"), find("thread")], STUDIES["udp"])
+def test_models_of_datagrams_are_in_the_rows_over_udp_of_the_profile_and_in_no_others() -> None:
+    paired = cells([find("udp"), find("thread")], find_profile("udp").scenarios)
     assert [(cell.model.name, cell.scenario.name) for cell in paired] == [
         ("udp", "udp-echo"),
         ("udp", "udp-wait"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DATAGRAMS", "EFFORTS_OF_DATAGRAMS", "STUDIES_OF_DATAGRAMS"]
+__all__ = ["BESIDE_TCP", "DATAGRAMS", "EFFORTS_OF_DATAGRAMS", "STUDIES_OF_DATAGRAMS"]
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,8 +44,10 @@ DATAGRAMS: Mapping[str, Scenario] = {
     )
 }
 
+BESIDE_TCP: tuple[Scenario, ...] = (*DATAGRAMS.values(), ECHO.loaded(size_bytes=64))
+"""What the profile of datagrams has: UDP's echo, and TCP's of as many bytes to hold it against."""
+
 STUDIES_OF_DATAGRAMS: Mapping[str, tuple[Scenario, ...]] = {
-    "udp": (*DATAGRAMS.values(), ECHO.loaded(size_bytes=64)),
     "udp-loss": tuple(
         Scenario(
             name="udp-loss",

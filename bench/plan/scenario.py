@@ -71,7 +71,7 @@ class Scenario:
         """Whether the generator may be what limits it: nothing else says how fast to go."""
         load = self.load
         return load.kind == "ECHO" and not (
-            self.share or load.rate or load.idle_connections or self.backlog
+            self.share or load.rate or load.idle_connections or self.backlog or self.link
         )
 
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.errors import UserError
-from bench.plan.datagrams import DATAGRAMS
+from bench.plan.datagrams import BESIDE_TCP, DATAGRAMS
 from bench.plan.scenario import ECHO, Scenario
 from bench.plan.studies import EFFORTS, STUDIES
 from reports.load import Load
@@ -233,6 +233,12 @@ PROFILES: Mapping[str, Profile] = {
             window_seconds=0.6,
             warm_up_seconds=0.15,
             drain_seconds=1.0,
+        ),
+        Profile(
+            name="udp",
+            shows="datagrams, and TCP's echo beside them, three blocks",
+            scenarios=BESIDE_TCP,
+            **STUDIED,
         ),
         *(
             Profile(

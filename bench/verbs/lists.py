@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.plan.available import reason_against
-from bench.plan.scenarios import FILES, SCENARIOS, STUDIES
+from bench.plan.scenarios import DATAGRAMS, FILES, SCENARIOS, STUDIES
 from bench.verbs.common import AsJson, Terminal, app, examples
 from bench.verbs.tables import plain_table
 from servers.catalog import MODELS
@@ -42,7 +42,9 @@ def models(as_json: AsJson = False) -> None:
 def scenarios(as_json: AsJson = False) -> None:
     """List the scenarios."""
     rows = []
-    for scenario in itertools.chain(SCENARIOS.values(), FILES.values(), *STUDIES.values()):
+    for scenario in itertools.chain(
+        SCENARIOS.values(), FILES.values(), DATAGRAMS.values(), *STUDIES.values()
+    ):
         row = dataclasses.asdict(scenario)
         load = row.pop("load")
         # Its fields stand beside the others, as they always have.
