@@ -7,7 +7,7 @@ it is kept), and `forget(what)`.
 
 from __future__ import annotations
 
-__all__ = ["READ", "WRITE", "Reacting", "Timers"]
+__all__ = ["READ", "WRITE", "Reacting", "Timers", "Watched"]
 
 import heapq
 import os
