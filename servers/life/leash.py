@@ -21,6 +21,7 @@ import signal
 from contextlib import suppress
 
 NOT_HELD = -1
+F_SETSIG = getattr(fcntl, "F_SETSIG", 10)  # which PyPy does not name
 
 
 class Leash:
@@ -37,7 +38,7 @@ class Leash:
         """Hold the group that `pid` leads from now on."""
         with suppress(ProcessLookupError):  # all of it has ended already
             fcntl.fcntl(self._reading, fcntl.F_SETOWN, -pid)
-            fcntl.fcntl(self._reading, fcntl.F_SETSIG, signal.SIGKILL)
+            fcntl.fcntl(self._reading, F_SETSIG, signal.SIGKILL)
             fcntl.fcntl(self._reading, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
 
     def let_go(self) -> None:
