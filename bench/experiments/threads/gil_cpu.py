@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 from bench.experiments.figures import Found, ratio
 from bench.experiments.lab import Lab
@@ -13,13 +14,15 @@ from bench.interpreters.finding import found as interpreters_found
 
 PROCESSES, THREADS, COLLECTOR_OFF = "processes", "threads", "threads, gc.disable()"
 GAIN = "threads / processes"
+CORES = "cores that the processes had"
+FEWEST_CORES = 1.3
 THIS = "this Python"
 OLDEST = (3, 6)
 NAMES = {"cpython": "CPython", "pypy": "PyPy"}
 
 # Any Python 3 can run it, as it is started by each of them.
 JOBS = """
-import gc, json, multiprocessing, os, sys, threading, time
+import gc, json, multiprocessing, os, resource, sys, threading, time
 
 def job(additions):
     total = 0
@@ -37,7 +40,10 @@ def run(worker, additions):
 
 additions = int(sys.argv[1])
 process = multiprocessing.get_context("fork").Process
-found = {"processes": run(process, additions), "threads": run(threading.Thread, additions)}
+found = {"processes": run(process, additions)}
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+found["cores"] = (used.ru_utime + used.ru_stime) / found["processes"]
+found["threads"] = run(threading.Thread, additions)
 gc.disable()
 found["threads, gc.disable()"] = run(threading.Thread, additions)
 found["gil"] = getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -56,7 +62,8 @@ def additions(python: str, number: int) -> dict[str, float]:
 
 def pythons(lab: Lab) -> dict[str, str]:
     """Return interpreters by name, this one first; quick has the newest and a free one besides."""
-    rows = [row.facts for row in interpreters_found()]
+    # To ask all that are found takes seconds, which the smallest effort has not.
+    rows = lab.pick(list, _found, _found, _found)()
     able = [
         facts
         for facts in rows
@@ -67,6 +74,10 @@ def pythons(lab: Lab) -> dict[str, str]:
     few = [*free[:1], *(facts for facts in newest[:1] if facts not in free[:1])]
     chosen = lab.pick([], few, newest, newest)
     return {THIS: sys.executable, **{_name(facts): str(facts["path"]) for facts in chosen}}
+
+
+def _found() -> list[dict[str, Any]]:
+    return [row.facts for row in interpreters_found()]
 
 
 def _number(version: str) -> tuple[int, ...]:
@@ -92,6 +103,7 @@ def measure(lab: Lab) -> None:
         lab.report(name, GAIN, "times", [each[THREADS] / each[PROCESSES] for each in rounds])
         for figure in (PROCESSES, THREADS, COLLECTOR_OFF):
             lab.report(name, figure, "s", [each[figure] for each in rounds])
+        lab.report(name, CORES, "times", [each["cores"] for each in rounds])
         lab.report(name, "has a GIL", "yes", rounds[0]["gil"])
 
 
@@ -100,7 +112,11 @@ def judge(found: Found) -> Verdict:
     parts = []
     for row in found.cases(GAIN):
         gil = found.of(row.case, "has a GIL").value
-        if gil:
+        cores = found.of(row.case, CORES)
+        if gil and cores.low < FEWEST_CORES:
+            sentence = f"{row.case}: the processes had but {cores.low:.2g} cores, and so no more"
+            parts.append(Verdict("untold", f"{sentence} than threads have"))
+        elif gil:
             parts.append(
                 at_least(row, 1.2, f"{row.case}: threads take {{}} of the processes' time")
             )
