@@ -317,10 +317,12 @@ class Server:
         deadline = time.monotonic() + self._stop_seconds
         descriptor = os.pidfd_open(self.pid)
         try:
-            while not select.select([descriptor], [], [], REPEAT_SECONDS)[0]:
+            pause_seconds = REPEAT_SECONDS
+            while not select.select([descriptor], [], [], pause_seconds)[0]:
                 if time.monotonic() > deadline:
                     return False
                 self._process.terminate()
+                pause_seconds *= 2  # one that has much to end is not to be busy with signals
             return True
         finally:
             os.close(descriptor)

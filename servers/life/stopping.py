@@ -67,6 +67,7 @@ class Stop:
         self.at_exit: Callable[[], object] = tuple  # what the server does last
         self.each_pulse: Callable[[], object] = tuple  # what it does a few times a second
         self.grace_seconds = grace_seconds
+        self._in_pulse = False
         self._end_accepting: Callable[[], object] = endpoint.end if endpoint else tuple
         # Weakly, so that a connection leaves by being closed and forgotten. Not a WeakSet: one
         # call in C adds, discards or copies, so threads and signal handlers cannot interfere.
@@ -120,6 +121,17 @@ class Stop:
         self._signal_children(signal.SIGTERM)
 
     def _pulse(self) -> None:
+        # To go through 20,000 connections may take longer than from one pulse to the next. Were
+        # the next one to begin within this one, none of them would ever come to an end.
+        if self._in_pulse:
+            return
+        self._in_pulse = True
+        try:
+            self._look_after()
+        finally:
+            self._in_pulse = False
+
+    def _look_after(self) -> None:
         self.each_pulse()
         voice.catch_up()
         over = time.monotonic() - self._end_of_grace
