@@ -134,6 +134,8 @@ class Sample(Record):
     processes: int = 0  # under load, as are the next two
     threads: int = 0
     descriptors: int = 0
+    # Open after the drain, ascending; empty where one process had them all, or nobody looked.
+    connections_by_process: list[int] = field(default_factory=list)
 
     # What the kernel counted of datagrams from the first to the last of the trial, under its own
     # names; those of the server's side begin with "server_". Empty: over TCP.

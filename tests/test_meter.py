@@ -7,7 +7,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -207,3 +207,16 @@ def test_usage_is_the_clocks_plus_the_reaped_split_as_the_ticks_are() -> None:
 def test_a_window_in_which_nothing_happened_used_nothing() -> None:
     same = reading(row(1, 0, 1), clocks={1: 5}, switches={1: Switches(1, 1)})
     assert usage(same, same) == Usage(0.0, 0.0, 0, 0, 0)
+
+
+def test_connections_are_counted_by_the_process_that_holds_them() -> None:
+    row = find("prefork-asyncio")
+    with Server(row, workers=2, cpus=allowed_cpus()) as server, ExitStack() as stack:
+        server.wait_until_answering()
+        for _ in range(9):
+            probe = stack.enter_context(Probe(server.host, server.port))
+            probe.echo(b"hi")  # it has been accepted
+        counts = meter.connections(server.pid)
+        assert len(counts) == 2  # the parent, which holds none, is not among them
+        assert sum(counts) == 9
+        assert counts == sorted(counts)

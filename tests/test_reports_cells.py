@@ -16,6 +16,7 @@ from reports.histogram import Histogram
 from reports.key import REFERENCE
 from reports.metrics import BANDWIDTH, CPU, CPU_PER_MIB, METRICS, THROUGHPUT
 from reports.record import Sample
+from reports.units import extent
 from tests.runs import changed, failed, make_run, make_sample, starved, with_resets
 
 MS = 1_000_000
@@ -334,3 +335,11 @@ def test_the_reference_stands_below_all_others_and_is_nobodys_rival() -> None:
 
 def test_a_reference_without_a_model_beside_it_is_no_workload() -> None:
     assert workloads_of(make_run(), [of_the_reference()]) == []
+
+
+def test_an_uneven_spread_over_processes_is_said() -> None:
+    def spread(*counts: int) -> list[str]:
+        return only_cell(changed(hand_made(), connections_by_process=list(counts))).notes
+
+    assert spread(12, 52) == [f"a process had {extent(12, 52)} connections"]
+    assert spread(32, 32) == spread(1, 1, 0) == spread() == []

@@ -133,6 +133,7 @@ def figures_of(window: Window) -> dict[str, Any]:
         "processes": loaded.processes,
         "threads": loaded.threads,
         "descriptors": loaded.descriptors,
+        "connections_by_process": list(window.spread),
         "foreign_cpu_share": others.foreign,
         "steal_share": others.steal,
     }

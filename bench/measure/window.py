@@ -51,6 +51,7 @@ class Window(NamedTuple):
     usage: meter.Usage  # of the server's tree
     footprint: meter.Footprint  # after it, the connections open; zeros where it was not weighed
     ticks: tuple[CpuTicks, CpuTicks]  # of the machine, at the window's edges
+    spread: tuple[int, ...] = ()  # connections by process, ascending; where it was weighed
 
 
 UNWEIGHED = meter.Footprint(0, 0, 0, 0)
@@ -80,7 +81,8 @@ def look(
     subject.check_alive()
     footprint = meter.footprint(subject.pid) if weighed else UNWEIGHED
     usage = meter.usage(before, after)
-    return Window(generator.tally(), usage, footprint, (ticks_before, ticks_after))
+    spread = tuple(meter.connections(subject.pid)) if footprint.processes > 1 else ()
+    return Window(generator.tally(), usage, footprint, (ticks_before, ticks_after), spread)
 
 
 def drive(

@@ -158,6 +158,18 @@ class Cell:
         return any(trial.sample.gil_came_back for trial in self.trials)
 
     @property
+    def uneven(self) -> tuple[int, int] | None:
+        """The fewest and the most connections that a process held in a trial; None if all as many.
+
+        Not where a connection ends before the window does: what is open then is chance.
+        """
+        spreads = [trial.sample.connections_by_process for trial in self.trials]
+        counts = [count for spread in spreads for count in spread]
+        if self.load.session or not counts or max(counts) - min(counts) < 2:
+            return None
+        return min(counts), max(counts)
+
+    @property
     def notes(self) -> list[str]:
         """What a reader must know before comparing the cell with others, gravest first."""
         notes = []
@@ -174,6 +186,8 @@ class Cell:
             notes.append(f"{extent(*self.served)} of {self.load.connections} served")
             # The requests of those connections: the same thing, said twice.
             errors.pop("unfinished", None)
+        if spread := self.uneven:
+            notes.append(f"a process had {extent(*spread)} connections")
         notes += [f"{count:,} {kind.replace('_', ' ')}" for kind, count in errors.items()]
         if self.verdict.limit == "generator":
             notes.append(self.verdict.reasons[0])
