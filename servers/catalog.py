@@ -157,6 +157,15 @@ MODELS: tuple[Model, ...] = (
         workers=CPUS,
     ),
     Model(
+        "prefork-uvloop",
+        "A process per CPU with a loop of uvloop, which accept from one socket.",
+        "hybrid",
+        "prefork",
+        options=(("loop", "uvloop"),),
+        workers=CPUS,
+        needs=("uvloop",),
+    ),
+    Model(
         "thread-loops",
         "A thread per CPU with an asyncio loop; another accepts and hands over.",
         "hybrid",
