@@ -10,7 +10,7 @@ HANDLERS between requests, RECEIVING from a PUT to its END, SWALLOWING from a re
 
 from __future__ import annotations
 
-__all__ = ["MOST_UPLOADS_AT_ONCE", "MOST_UPLOAD_BYTES", "Service", "Session"]
+__all__ = ["MOST_UPLOADS_AT_ONCE", "MOST_UPLOAD_BYTES", "Service", "Session", "compute"]
 
 from functools import partial
 

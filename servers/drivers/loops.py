@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["Conversations", "run"]
 
 import asyncio
+import socket
 from importlib import import_module
 
 from servers.drivers.streams import converse
@@ -13,7 +14,6 @@ from servers.life.looping import accept_all, stop_event
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from servers.life.listener import Listener
@@ -34,12 +34,26 @@ async def serve_connections(
 ) -> None:
     """Serve until a signal comes and the connections have ended."""
     stop, conversations = stop_event(listener), Conversations(service)
+    if not isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop):
+        await open_a_stream()
     accept_all(listener, conversations.begin)
     ready()
     await stop.wait()
     asyncio.get_running_loop().remove_reader(listener.fileno())
     listener.stop.begin()
     await conversations.all_over()
+
+
+async def open_a_stream() -> None:
+    """Have a library's loop open what it keeps from its first stream on, before it is ready.
+
+    libuv keeps a descriptor of /dev/null. Of several processes one might have it, another not.
+    """
+    ours, other = socket.socketpair()
+    with other:
+        _, writer = await asyncio.open_connection(sock=ours)
+        writer.close()
+        await writer.wait_closed()
 
 
 class Conversations:

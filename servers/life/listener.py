@@ -8,7 +8,7 @@ and has `stop` told of signals in its own way.
 
 from __future__ import annotations
 
-__all__ = ["Listener"]
+__all__ = ["SHUT", "Listener"]
 
 import errno
 import time

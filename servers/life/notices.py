@@ -14,7 +14,7 @@ there are timeouts (`ration`). All else that is said is an episode, and rare.
 
 from __future__ import annotations
 
-__all__ = ["Episode", "StandardError", "have_standard_descriptors", "say", "voice"]
+__all__ = ["Episode", "Ration", "StandardError", "have_standard_descriptors", "say", "voice"]
 
 import os
 import select

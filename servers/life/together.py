@@ -67,9 +67,17 @@ class Counted(socket.socket):
 
     def close(self) -> None:
         """Close it."""
+        self._count_out()
+        super().close()
+
+    def detach(self) -> int:
+        """Leave the closing to another, as uvloop has libuv do it."""
+        self._count_out()
+        return super().detach()
+
+    def _count_out(self) -> None:
         self._leave()
         self._leave = done
-        super().close()
 
 
 def done() -> None:
