@@ -1,4 +1,4 @@
-"""The folder of a server under measurement, and a trial that moves files."""
+"""Scenarios that need something of the server, files or a command: it is there for a trial."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.measure.launch import command
 from bench.measure.placement import allowed_cpus
 from bench.measure.trial import measure
 from bench.plan.order import PlannedTrial, cells
-from bench.plan.scenarios import FILES, SCENARIOS, find_profile
+from bench.plan.scenarios import FILES, SCENARIOS, find_profile, find_scenario
 from servers.catalog import find
 
 
@@ -46,3 +46,13 @@ def test_a_trial_moves_files_and_says_how_large_they_were(name: str) -> None:
     assert not sample.tally.troubles
     assert sample.tally.requests > 0
     assert sample.load.file_bytes == 2**20
+
+
+def test_a_trial_has_commands_run_and_counts_what_they_cost() -> None:
+    assert "--exec" not in command(find("thread"), 0)
+    trial = PlannedTrial(cells([find("thread")], [find_scenario("exec")])[0], block=1)
+    profile = replace(find_profile("exec"), window_seconds=0.2, warm_up_seconds=0.05)
+    sample = measure(trial, profile, "run", allowed_cpus())
+    assert sample.failure == ""
+    assert not sample.tally.troubles
+    assert sample.tally.requests > 0
