@@ -12,6 +12,13 @@ WORKERS ?= 2
 EFFORT ?= quick
 NAMES ?= all
 
+# A misspelt variable would silently run the default instead.
+KNOWN := PYTHON PROFILE MODELS SCENARIOS RUN BASE GATE_OPTIONS WORKERS EFFORT NAMES
+GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $(v))),$(v)))
+ifneq ($(filter-out $(KNOWN),$(GIVEN)),)
+$(error unknown variable $(filter-out $(KNOWN),$(GIVEN)); there are $(KNOWN))
+endif
+
 PY := .venv/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 EACH_TEST := --timeout 120

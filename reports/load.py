@@ -23,6 +23,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+BIG_BYTES = 64 * 1024
+"""From this payload on a request is a big transfer."""
 FILE_KINDS = ("GET", "PUT")
 """Requests that move a file of `size_bytes` and not a payload."""
 DATAGRAM_KINDS = ("ECHO", "UPPER", "COMPUTE", "WAIT")
@@ -161,6 +163,12 @@ class Load:
             raise ValueError(
                 f"size_bytes of a datagram must be {least} to {most:,}, not {self.size_bytes:,}"
             )
+
+    @property
+    def bulk_bytes(self) -> int:
+        """Bytes that each request is about, where moving them is what it costs; 0: it is small."""
+        big = self.kind == "ECHO" and self.size_bytes >= BIG_BYTES
+        return self.size_bytes if big else self.file_bytes
 
     @property
     def file_bytes(self) -> int:

@@ -168,7 +168,7 @@ BANDWIDTH = Metric(
     "throughput_mib_per_s",
     "Throughput",
     "MiB/s",
-    lambda t: (_throughput(t) or 0.0) * t.sample.load.file_bytes / MIB or None,
+    lambda t: (_throughput(t) or 0.0) * t.sample.load.bulk_bytes / MIB or None,
     more_is_better=True,
 )
 CPU_PER_MIB = Metric(
@@ -178,8 +178,8 @@ CPU_PER_MIB = Metric(
     lambda t: (
         t.sample.server_cpu_seconds
         * 1e3
-        / (t.sample.tally.requests * t.sample.load.file_bytes / MIB)
-        if t.sample.tally.requests and t.sample.load.file_bytes
+        / (t.sample.tally.requests * t.sample.load.bulk_bytes / MIB)
+        if t.sample.tally.requests and t.sample.load.bulk_bytes
         else None
     ),
 )
@@ -349,9 +349,9 @@ def headlines(asked: Sample) -> Sequence[Metric]:
     return next((row for name, row in _HEADLINES_OF.items() if has[name]), HEADLINES)
 
 
-_OF_FILES = {THROUGHPUT.name: BANDWIDTH, CPU.name: CPU_PER_MIB}
+_OF_BULK = {THROUGHPUT.name: BANDWIDTH, CPU.name: CPU_PER_MIB}
 
 
 def suited(metric: Metric, load: Load) -> Metric:
-    """Return the figure itself, or what says the same about files: by the MiB, not the request."""
-    return _OF_FILES.get(metric.name, metric) if load.file_bytes else metric
+    """Return the figure itself, or what says the same of big transfers: by the MiB."""
+    return _OF_BULK.get(metric.name, metric) if load.bulk_bytes else metric

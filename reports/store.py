@@ -12,6 +12,7 @@ from __future__ import annotations
 
 __all__ = [
     "FILE",
+    "LATEST",
     "MOST_LINE_BYTES",
     "MOST_RUN_BYTES",
     "RunFolder",
@@ -38,6 +39,7 @@ from reports.record import Record, RecordError, Run, Sample
 from reports.untrusted import UntrustedError, quoted, read_json, take
 
 FILE = "run.jsonl"
+LATEST = "latest"
 MOST_RUN_BYTES, MOST_LINE_BYTES = 2**30, 16 * 2**20
 """Of a run and of one of its lines: 100 times what a run of all models takes."""
 
@@ -156,8 +158,8 @@ class Store:
         return folder
 
     def open(self, run_id: str | None = None) -> RunFolder:
-        """Return the folder of a run, of the one begun last when none is named."""
-        if run_id is None:
+        """Return the folder of a run, of the one begun last when none is named, or `latest`."""
+        if run_id is None or run_id == LATEST:
             name = self._latest() or next(reversed(self.ids()), None)
             if name is None:
                 raise StoreError(f"there is no run in {self.root} yet; `make bench` makes one")
@@ -168,8 +170,9 @@ class Store:
         ids = self.ids()
         if not ids:
             raise StoreError(f"there is no run in {self.root} yet; `make bench` makes one")
-        near = get_close_matches(run_id, ids, n=1, cutoff=0.0)[0]
-        raise StoreError(f"there is no run {run_id!r} in {self.root}; the nearest is {near!r}")
+        near = get_close_matches(run_id, ids, n=1)
+        hint = f"the nearest is {near[0]!r}" if near else f"the newest is {ids[-1]!r}"
+        raise StoreError(f"there is no run {run_id!r} in {self.root}; {hint}")
 
     def ids(self) -> list[str]:
         """Return the ids of all stored runs that can be read, oldest first.

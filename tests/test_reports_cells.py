@@ -343,3 +343,19 @@ def test_an_uneven_spread_over_processes_is_said() -> None:
 
     assert spread(12, 52) == [f"a process had {extent(12, 52)} connections"]
     assert spread(32, 32) == spread(1, 1, 0) == spread() == []
+
+
+def test_ranks_are_two_columns_of_whole_numbers() -> None:
+    behind, starving = five("asyncio", *[500] * 5), map(starved, five("serial", 1))
+    frame = frame_of(*five("thread", *[1000] * 5), *behind, *starving)
+    rows = {row["model"]: row for row in csv.DictReader(csv_of(frame).splitlines())}
+    assert {name: (row["rank_first"], row["rank_last"]) for name, row in rows.items()} == {
+        "thread": ("1", "1"), "asyncio": ("2", "2"), "serial": ("", ""),
+    }  # fmt: skip
+
+
+def test_an_echo_of_a_big_payload_is_a_transfer_and_a_small_one_is_not() -> None:
+    big = only_workload(changed(hand_made(), size_bytes=256 * 1024))
+    assert big.headline is BANDWIDTH
+    assert big.cells[0].figures[BANDWIDTH.name].value == 500.0  # 1,000 in 0.5 s, each a quarter
+    assert only_workload(changed(hand_made(), size_bytes=64 * 1024 - 1)).headline is THROUGHPUT

@@ -38,7 +38,7 @@ class UnknownNameError(UserError):
     """A name that is in no table of ours; the message suggests the nearest."""
 
     def __init__(self, what: str, name: str, known: Mapping[str, object]) -> None:
-        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        nearest = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}"
         super().__init__(f"unknown {what} {name!r}: {hint}")
 

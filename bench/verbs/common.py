@@ -49,12 +49,32 @@ app = typer.Typer(
     help="Compare concurrency models: what each can do, and what it costs.",
     epilog="Start with: python -m bench run --profile quick",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 _Row = TypeVar("_Row")
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # reads the installed packages, for who asks
+
+        print(f"threadmill {version('threadmill')}")
+        raise typer.Exit
+
+
+@app.callback()
+def threadmill(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_say_version, help="Print the version, and exit."
+        ),
+    ] = False,
+) -> None:
+    """Compare concurrency models: what each can do, and what it costs."""
 
 
 def examples(*commands: str) -> str:

@@ -34,8 +34,6 @@ from reports.trend.foreign import (
 from reports.trend.history import TREND_METRICS
 from reports.untrusted import NotJsonError, UntrustedError, read_json
 
-LATEST = "latest"
-
 
 @app.command(
     "compare",
@@ -100,7 +98,7 @@ def _load(name: str, metrics: Sequence[str], results: Path) -> Results:
     elif (path / FILE).is_file():
         folder = RunFolder(path)
     else:
-        folder = stored_run(results, None if name == LATEST else name)
+        folder = stored_run(results, name)
     run, samples = folder.read()
     return results_of_run(name, run, samples, metrics)
 

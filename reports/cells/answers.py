@@ -52,8 +52,6 @@ COSTS = {CPU: "us CPU per request", CPU_PER_MIB: "ms CPU per MiB", PSS_LOADED: "
 MOST_NAMED = 4
 """Of models that share the first rank: beyond, they are counted."""
 LEAST_TRIALS = next(n for n in itertools.count(1) if range_coverage(n) >= LEAST_COVERAGE)
-BIG_BYTES = 64 * 1024
-"""From this payload on a request is a big transfer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +203,7 @@ NEEDS: Sequence[Need] = (
     Need("Short connections", lambda load: load.session == 1, THROUGHPUT, "churn"),
     Need(
         "Big transfers",
-        lambda load: load.file_bytes > 0 or load.size_bytes >= BIG_BYTES,
+        lambda load: load.bulk_bytes > 0,
         THROUGHPUT,
         "bulk or file-get",
     ),

@@ -13,6 +13,7 @@ from reports.cells.report import Report
 from reports.cells.workload import Cell
 from reports.metrics import METRICS, Trial
 from reports.record import Sample
+from reports.stats import Ranks
 
 _LABELS = ("block", "started", "failure", "workers", "placement", "backlog")
 _CELL_LABELS = (
@@ -34,15 +35,18 @@ def summary_frame(report: Report) -> pd.DataFrame:
 
     `<name>` is the median over the trials (latencies: of the merged histogram), `<name>_low`
     and `<name>_high` are the least and the greatest of the trials, or from eight trials on the
-    95% interval of `reports.stats`. `ranks` are those by the workload's headline figure.
+    95% interval of `reports.stats`. `rank_first` and `rank_last` are the places that it
+    may have by the workload's headline figure.
     """
     rows = [
-        _cell_row(cell) | {"ranks": str(report.ranks_by_headline(workload).get(cell.subject, ""))}
+        _cell_row(cell) | _ranks_row(report.ranks_by_headline(workload).get(cell.subject))
         for workload in report.workloads
         for cell in (*workload.cells, *filter(None, [workload.reference]))
     ]
     # A run without any trial has the same columns, and no row.
-    return pd.DataFrame(rows, columns=None if rows else _columns())
+    frame = pd.DataFrame(rows, columns=None if rows else _columns())
+    # A whole number, or nothing: a plain column would make 1.0 of a rank beside a missing one.
+    return frame.astype(dict.fromkeys(_ranks_row(None), "Int64"))
 
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -69,7 +73,11 @@ def _columns() -> list[str]:
         for metric in METRICS
         for end in ("", "_low", "_high", *(["_at_least"] if metric.latency else []))
     ]
-    return [*_CELL_LABELS, *figures, "notes", "ranks"]
+    return [*_CELL_LABELS, *figures, "notes", *_ranks_row(None)]
+
+
+def _ranks_row(ranks: Ranks | None) -> dict[str, object]:
+    return {"rank_first": ranks and ranks.first, "rank_last": ranks and ranks.last}
 
 
 def _trial_row(trial: Trial) -> dict[str, object]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 __all__ = ["overview"]
 
+import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -42,6 +44,8 @@ TOP_INCHES = 1.3
 BOTTOM_INCHES = 0.55
 LEFT_INCHES = 2.15
 NAMES_POINTS = 13  # from the axes to the names
+CUT_FROM, CUT_TO, CUT = 8.0, 4.0, "// "
+"""Times the median: a longer bar of memory is cut to that, with a mark before its figure."""
 MARKERS: Mapping[Metric, str] = {P50: "o", P90: "|", P99: "D"}
 ROOM_FOR_WORDS = 1.32  # how much longer than its longest bar a panel is
 
@@ -84,12 +88,14 @@ def _head(axes: Axes, title: str) -> None:
     axes.spines["left"].set_color(FAINT)
 
 
-def _zero_based(axes: Axes, cells: Sequence[Cell], metric: Metric) -> None:
-    highest = max((cell.extreme(metric) for cell in cells), default=0.0) or 1.0
+def _zero_based(axes: Axes, cells: Sequence[Cell], metric: Metric, most: float = math.inf) -> None:
+    highest = min(max((cell.extreme(metric) for cell in cells), default=0.0) or 1.0, most)
     axes.set_xlim(0, highest * ROOM_FOR_WORDS)
     # No tick near the right end, where its label would meet the next panel's zero.
     # The longer the numbers, the fewer of them fit.
-    ticks = MaxNLocator(4 if highest < 30_000 else 2).tick_values(0, highest)
+    ticks = MaxNLocator(4 if highest < 1_000 else 3 if highest < 10_000 else 2).tick_values(
+        0, highest
+    )
     axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if tick <= highest * 1.15]))
     axes.xaxis.set_major_formatter(FuncFormatter(thousands))
 
@@ -126,7 +132,7 @@ def _write(axes: Axes, words: Mapping[int, tuple[float, str]], colour: str = INK
 
 
 def _dots(
-    axes: Axes, cells: Sequence[Cell], metric: Metric, below: float = 0.0, size: float = 3.3
+    axes: Axes, cells: Sequence[Cell | None], metric: Metric, below: float = 0.0, size: float = 3.3
 ) -> None:
     """Draw a dot for each trial; hollow for one during which others used the machine.
 
@@ -136,7 +142,7 @@ def _dots(
         dots = [
             (value, row + below)
             for row, cell in enumerate(cells)
-            if metric.name in cell.figures
+            if cell and metric.name in cell.figures
             for trial in cell.trials
             if trial.disturbed == disturbed and (value := metric.of(trial)) is not None
         ]
@@ -154,6 +160,18 @@ def _latencies(axes: Axes, cells: Sequence[Cell], looks: Looks) -> None:
         row: [metric for metric in MARKERS if metric.name in cell.figures]
         for row, cell in enumerate(cells)
     }
+    told = [
+        spread.value
+        for row, metrics in found.items()
+        for metric in metrics
+        if not (spread := cells[row].figures[metric.name]).at_least
+    ]
+    # A lower bound neither stretches the axis nor is it lost: it stands at the edge as an arrow.
+    edge = max(told) * 1.1 if told else math.inf
+
+    def at(row: int, metric: Metric) -> float:
+        return min(cells[row].figures[metric.name].value, edge)
+
     seen = []
     for metric, marker in MARKERS.items():
         for at_least in (False, True):
@@ -162,7 +180,7 @@ def _latencies(axes: Axes, cells: Sequence[Cell], looks: Looks) -> None:
                 for row, metrics in found.items()
                 if metric in metrics and cells[row].figures[metric.name].at_least == at_least
             ]
-            values = [cells[row].figures[metric.name].value for row in rows]
+            values = [at(row, metric) for row in rows]
             seen += values
             colours = [_line_colour(cells[row], looks) for row in rows]
             # Rings look as large as discs with half of the edge beyond them.
@@ -173,9 +191,7 @@ def _latencies(axes: Axes, cells: Sequence[Cell], looks: Looks) -> None:
                 linewidths=2 if marker == "|" else 1.2, zorder=3,
             )  # fmt: skip
     ends = {
-        row: [cells[row].figures[metric.name].value for metric in metrics]
-        for row, metrics in found.items()
-        if metrics
+        row: [at(row, metric) for metric in metrics] for row, metrics in found.items() if metrics
     }
     axes.add_collection(
         LineCollection(
@@ -195,7 +211,11 @@ def _latencies(axes: Axes, cells: Sequence[Cell], looks: Looks) -> None:
             colour,
         )
     for metric in (P50, P99):
-        _dots(axes, cells, metric, 0.27, size=2.6)
+        bound = [
+            cell if metric in found[row] and not cell.figures[metric.name].at_least else None
+            for row, cell in enumerate(cells)
+        ]
+        _dots(axes, bound, metric, 0.27, size=2.6)
     if seen:
         low, high = min(seen), max(seen)
         # The words behind the last point need their share of a log axis.
@@ -216,22 +236,31 @@ def _memory(axes: Axes, cells: Sequence[Cell], looks: Looks) -> None:
     """Draw memory under load as a wide pale bar, and at rest as a narrow dark one in it."""
     _head(axes, "Memory (PSS), MiB")
     rows = _rows_with(cells, PSS_LOADED)
+    # Sixty-four processes must not squash all others to nothing: their bars are cut, and say so.
+    loaded = [cell.figures[PSS_LOADED.name].value for cell in rows.values()]
+    usual = float(np.median(loaded)) if loaded else 0.0
+    most = CUT_TO * usual if max(loaded, default=0.0) > CUT_FROM * usual else math.inf
     for metric, height, share in ((PSS_LOADED, 0.62, 0.4), (PSS_IDLE, 0.26, 1.0)):
         bars(
             axes,
-            {row: cell.figures[metric.name].value for row, cell in rows.items()},
+            {row: min(cell.figures[metric.name].value, most) for row, cell in rows.items()},
             height,
             [pale(looks.of(cell.model).colour, share * _strength(cell)) for cell in rows.values()],
         )
     _write(
         axes,
         {
-            row: (max(cell.extreme(PSS_LOADED), cell.extreme(PSS_IDLE)), cell.write(PSS_LOADED))
+            row: (min(reach, most), CUT * (reach > most) + cell.write(PSS_LOADED))
             for row, cell in rows.items()
+            for reach in [max(cell.extreme(PSS_LOADED), cell.extreme(PSS_IDLE))]
         },
     )
-    _dots(axes, cells, PSS_LOADED, 0.2, size=2.8)
-    _zero_based(axes, [*rows.values()], PSS_LOADED)
+    uncut = [
+        cell if row in rows and cell.extreme(PSS_LOADED) <= most else None
+        for row, cell in enumerate(cells)
+    ]
+    _dots(axes, uncut, PSS_LOADED, 0.2, size=2.8)
+    _zero_based(axes, [*rows.values()], PSS_LOADED, most)
     _key(axes, [Patch(color=GREY, label="idle"), Patch(color=GREY, alpha=0.4, label="under load")])
 
 

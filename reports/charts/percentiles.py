@@ -71,7 +71,9 @@ def percentile_curves(run: Run, workload: Workload) -> Figure | None:
     axes.set_xlabel("percentile of requests")
     axes.set_ylabel("latency, log axis")
     lowest = min(float(curve.latency_us[0]) for _, curve in curves)
-    highest = max(float(curve.latency_us[-1]) for _, curve in curves)
+    # What is only a lower bound leaves the chart at its upper edge, and does not stretch it.
+    known = [each.latency_us[: each.bound_from] for _, each in curves if each.bound_from]
+    highest = max((float(each[-1]) for each in known), default=lowest) * 1.15
     log_durations(axes.yaxis, lowest, highest, wanted=7)
     ends = [_draw(axes, cell, curve, looks.of(cell.model)) for cell, curve in curves]
     label_ends(frame.figure, axes, ends)
@@ -103,10 +105,15 @@ def _draw(axes: Axes, cell: Cell, curve: Curve, style: Look) -> End:
         curve.nines[bound], curve.latency_us[bound], color=style.colour, linestyle=(0, (0.8, 2.2)),
         linewidth=1.6,
     )  # fmt: skip
-    end = float(curve.nines[-1]), float(curve.latency_us[-1])
+    top = axes.get_ylim()[1]
+    # A bound that leaves the chart has its name where it does.
+    beyond = np.flatnonzero(curve.latency_us > top)
+    last = int(beyond[0]) if beyond.size else -1
+    end = float(curve.nines[last]), min(float(curve.latency_us[last]), top)
     axes.plot(
-        *end, color=style.colour, marker=style.marker, markersize=6.5, markeredgecolor="white"
-    )
+        *end, clip_on=False, color=style.colour, marker=style.marker, markersize=6.5,
+        markeredgecolor="white",
+    )  # fmt: skip
     words = cell.subject + ", at least" * (curve.bound_from < STEPS)
     if cell.notes:
         words += f" ({shortened(cell.notes[0], NOTE_LETTERS)})"

@@ -14,6 +14,7 @@ from reports.cells.families import chosen_on
 from reports.cells.ladders import Ladder, Panel, knee_of
 from reports.cells.workload import Cell
 from reports.charts.style import (
+    GREY,
     INK,
     WARNING,
     End,
@@ -26,7 +27,7 @@ from reports.charts.style import (
     new_frame,
     thousands,
 )
-from reports.metrics import P99
+from reports.metrics import P99, THROUGHPUT
 from reports.record import Run
 
 TOP_INCHES, AXES_INCHES, BOTTOM_INCHES = 1.2, 6.8, 0.6
@@ -76,7 +77,9 @@ def _panel(
     values = [cell.figures[metric.name].value for points in lines.values() for cell in points]
     if not values:
         return []
-    if metric.latency:
+    if ladder.axis.field == "rate" and metric is THROUGHPUT:
+        _as_asked(axes)
+    elif metric.latency:
         log_durations(axes.yaxis, min(values), max(values), wanted=6)
     elif panel.log:
         axes.set_yscale("log")
@@ -92,6 +95,21 @@ def _panel(
         for points in lines.values()
         if points
     ]
+
+
+def _as_asked(axes: Axes) -> None:
+    """Give throughput the scale of the rate, and the line on which all that is due is answered."""
+    limits = axes.get_xlim()
+    axes.set_yscale("log")
+    axes.set_ylim(*limits)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(thousands))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.plot(limits, limits, color=GREY, linewidth=1, linestyle=(0, (1, 2)), zorder=0.9)
+    axes.annotate(
+        "dotted: all that is due is answered", (0.02, 1.0), (0, -2), ha="left", va="top",
+        xycoords="axes fraction", textcoords="offset points", size=8, color=GREY,
+    )  # fmt: skip
 
 
 def _across(axes: Axes, ladder: Ladder) -> None:

@@ -297,7 +297,7 @@ def pale(colour: str, share: float) -> tuple[float, float, float]:
     return red, green, blue
 
 
-NAME_LETTERS = 36
+NAME_LETTERS = 31
 """Of what is said below the name of a row."""
 
 
@@ -366,8 +366,9 @@ def label_ends(figure: Figure, axes: Axes, ends: Sequence[End], gap_points: floa
         (float(to_share((x, y))[1]), x, y, words, colour) for x, y, words, colour in ends
     )
     shares = spread_apart([share for share, *_ in placed], gap_points / height_points)
+    low, high = sorted(axes.get_ylim())
     ends_at: list[Any] = [
-        axes.transAxes.inverted().transform(axes.transData.transform((x, y)))
+        axes.transAxes.inverted().transform(axes.transData.transform((x, min(max(y, low), high))))
         for _, x, y, *_ in placed
     ]
     axes.add_collection(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["timeline"]
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ Floats = npt.NDArray[np.float64]
 
 TOP_INCHES, ROW_INCHES, BOTTOM_INCHES = 1.05, 0.62, 0.55
 LEFT_INCHES, RIGHT_INCHES = 2.6, 0.55
+MOST_TICKS_GAP = 0.3  # of the height of a strip: closer, their words would meet
 STRIP = 0.84  # of a row's height
 NAMES_POINTS = 58  # from the axes to the names, past the numbers of the axis
 PERCENTILES = (99.0, 50.0)
@@ -194,6 +196,12 @@ def _latency(figure: Figure, axes: Axes, tracks: Sequence[Track], looks: Looks) 
                 0.02, row + 0.5, "too few requests per interval", color=GREY, va="center",
                 transform=axes.get_yaxis_transform(),
             )  # fmt: skip
-    ticks = duration_ticks(low, high, wanted=2.5)
+    ticks = duration_ticks(low, high, wanted=2.0)
+    gap = MOST_TICKS_GAP * math.log(high / low)
+    ticks = [
+        tick
+        for place, tick in enumerate(ticks)
+        if not place or math.log(tick / ticks[place - 1]) >= gap
+    ]
     strips.scale(len(tracks), {float(np.log(tick)): duration_tick(tick) for tick in ticks})
     label_ends(figure, axes, ends, gap_points=10)
