@@ -63,10 +63,28 @@ def load_server(
         load = AimedLoad(host=host, port=port, **fields | {"kind": fields["kind"].upper()})
     except ValueError as error:
         _stop(f"{error}.", code=2)
+    if not _listens(load):
+        _stop(f"nobody listens on {target}: the connection was refused.", code=1)
     tally = _drive(load, seconds, warm_up, drain)
     print(json.dumps(figures_of(tally, load)) if as_json else _report(target, load, tally))
     if not tally.requests:
         _stop(f"{target} answered nothing.", code=1)
+
+
+def _listens(load: AimedLoad) -> bool:
+    """Whether a first connection is not refused, which a load would only count, to its end.
+
+    Whatever else is wrong with a server shows, and is counted, under load.
+    """
+    if load.transport != "tcp":
+        return True
+    try:
+        socket.create_connection((load.host, load.port), load.connect_timeout_seconds).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        pass  # it may be slow, or out of room: that is what the figures are there to say
+    return True
 
 
 OTHERS: Mapping[str, tuple[object, object]] = {

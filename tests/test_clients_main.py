@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -96,11 +97,21 @@ def test_a_load_that_cannot_be_is_refused_in_one_sentence(
     assert "Traceback" not in done.stderr
 
 
+def test_a_port_on_which_nobody_listens_is_said_before_any_load_is_tried() -> None:
+    done = clients_in_process("127.0.0.1:1", "--seconds", "5")
+    assert done.returncode == 1
+    assert done.stderr == "clients: nobody listens on 127.0.0.1:1: the connection was refused.\n"
+    assert not done.stdout
+
+
 def test_a_server_that_answers_nothing_is_an_error() -> None:
-    done = clients_in_process("127.0.0.1:1", "--seconds", "0.05", "--warm-up", "0")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"127.0.0.1:{silent.getsockname()[1]}"
+        words = ("--connections", "1", "--seconds", "0.05", "--warm-up", "0", "--drain", "0")
+        done = clients_in_process(where, *words)
     assert done.returncode == 1
     assert "answered nothing" in done.stderr
-    assert "refused" in done.stdout
+    assert "unfinished" in done.stdout
 
 
 def test_running_out_of_descriptors_counts_under_its_own_name() -> None:

@@ -46,7 +46,8 @@ def summary_frame(report: Report) -> pd.DataFrame:
     # A run without any trial has the same columns, and no row.
     frame = pd.DataFrame(rows, columns=None if rows else _columns())
     # A whole number, or nothing: a plain column would make 1.0 of a rank beside a missing one.
-    return frame.astype(dict.fromkeys(_ranks_row(None), "Int64"))
+    # In one piece again, or every further column that somebody adds would be slow.
+    return frame.astype(dict.fromkeys(_ranks_row(None), "Int64")).copy()
 
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
