@@ -222,7 +222,7 @@ def test_a_chart_of_thirty_models_names_those_that_it_leaves_to_the_table(
 
 
 def test_on_a_ladder_the_best_of_each_family_at_its_last_rung_is_drawn() -> None:
-    (chart,) = charts_of(report_of(*thirty_curve()))
+    chart = next(charts_of(report_of(*thirty_curve())))
     text = words(chart)
     assert "The best of each family." in text
     assert text.count("gevent") == 4  # in each panel
