@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 from rich.console import Console
 
-from bench.capacity.climb import Answer, search
+from bench.capacity.climb import Answer, CutShort, search
 from bench.capacity.promise import Promise
 from bench.capacity.search import MOST_RATES, Found, Search
 from bench.capacity.text import capacity_table
@@ -148,6 +148,26 @@ def test_models_take_turns_and_a_model_that_starves_connections_keeps_nothing(
     assert [name for name, rate in turns if rate][:4] == ["thread", "serial"] * 2
     assert len(said) == len(turns)
     assert best.to_json()["scenario"] == "echo"
+
+
+def test_a_search_that_is_interrupted_gives_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = iter(range(4))
+
+    def measure(trial: object, *_: object) -> Sample:
+        rate = trial.cell.scenario.load.rate  # type: ignore[attr-defined]
+        if rate and next(trials, None) is None:
+            raise KeyboardInterrupt
+        sample = changed(trial_at(1_000_000), rate=rate or 1.0)
+        return changed(sample, requests=round((rate or 2_500) * sample.tally.seconds))
+
+    monkeypatch.setattr("bench.capacity.climb.measure", measure)
+    monkeypatch.setattr("bench.run.conduct.measure", measure)
+    paired = cells([find("thread")], [SCENARIOS["echo"]])
+    with pytest.raises(CutShort) as cut:
+        search(paired, Promise.parse("p99=20ms"), allowed_cpus(), str)
+    (answer,) = cut.value.answers
+    assert answer.found.trials == 4
+    assert answer.found.rate > 0
 
 
 def test_the_table_says_of_each_model_its_rate_its_interval_and_what_broke_it() -> None:

@@ -6,7 +6,7 @@ machine that changes its speed changes it for all of them. Every trial is a fres
 
 from __future__ import annotations
 
-__all__ = ["Answer", "search"]
+__all__ = ["Answer", "CutShort", "search"]
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -73,13 +73,24 @@ class _Hunt:
         return Answer(self.cell, self.search.found(), self.broken[1], self.kept[1])
 
 
+class CutShort(KeyboardInterrupt):
+    """A search that was interrupted, and what its trials say by then."""
+
+    def __init__(self, answers: list[Answer]) -> None:
+        super().__init__("the search was interrupted")
+        self.answers = answers
+
+
 def search(
     cells: Sequence[PlannedCell],
     promise: Promise,
     cpus: Sequence[int] | Placement,
     said: Callable[[str], object],
 ) -> list[Answer]:
-    """Search for every cell in turns; `said` is told of each trial in a line."""
+    """Search for every cell in turns; `said` is told of each trial in a line.
+
+    CutShort, with what there is by then, when it is interrupted after a first trial.
+    """
 
     def probed(cell: PlannedCell, rate: float) -> None:
         said(f"{cell.model.name:14} closed loop: {rate:,.0f} requests/s")
@@ -89,9 +100,19 @@ def search(
     hunts = [
         _Hunt(cell, Search(max(floor, START_SHARE * rate), floor)) for cell, rate in found.items()
     ]
-    for round_number, hunt in _turns(hunts):
-        said(_one_trial(hunt, promise, cpus, round_number))
-    return sorted((hunt.answer() for hunt in hunts), key=lambda answer: -answer.found.rate)
+    try:
+        for round_number, hunt in _turns(hunts):
+            said(_one_trial(hunt, promise, cpus, round_number))
+    except KeyboardInterrupt as interrupt:
+        if answers := _answers(hunts):
+            raise CutShort(answers) from interrupt
+        raise
+    return _answers(hunts)
+
+
+def _answers(hunts: Sequence[_Hunt]) -> list[Answer]:
+    answers = [answer for hunt in hunts if (answer := hunt.answer()).found.trials]
+    return sorted(answers, key=lambda answer: -answer.found.rate)
 
 
 def _turns(hunts: Sequence[_Hunt]) -> Iterator[tuple[int, _Hunt]]:

@@ -7,14 +7,23 @@ from typing import Annotated
 
 import typer
 
-from bench.capacity.climb import search
+from bench.capacity.climb import CutShort, search
 from bench.capacity.promise import Promise
 from bench.capacity.text import capacity_table
 from bench.measure.placement import allowed_cpus
 from bench.plan.order import cells
 from bench.plan.scenarios import find_load
 from bench.run.conduct import interruptible
-from bench.verbs.common import TROUBLE, AsJson, Terminal, app, examples, fail, models_named
+from bench.verbs.common import (
+    INTERRUPTED,
+    TROUBLE,
+    AsJson,
+    Terminal,
+    app,
+    examples,
+    fail,
+    models_named,
+)
 
 
 @app.command(
@@ -38,17 +47,24 @@ def capacity(
     loads = [find_load(scenario)]
     paired = cells(models_named(models, loads), loads, workers)
     lines = Terminal(stderr=True)
-    with interruptible():
-        answers = search(
-            paired,
-            promise,
-            allowed_cpus(),
-            lambda line: lines.print(line, markup=False, highlight=False, soft_wrap=True),
-        )
+    interrupted = False
+    try:
+        with interruptible():
+            answers = search(
+                paired,
+                promise,
+                allowed_cpus(),
+                lambda line: lines.print(line, markup=False, highlight=False, soft_wrap=True),
+            )
+    except CutShort as cut:
+        answers, interrupted = cut.answers, True
+        lines.print("interrupted: the intervals are as wide as the search had left them")
     if as_json:
         print(json.dumps([answer.to_json() for answer in answers], indent=2))
     else:
         Terminal().print(capacity_table(answers, scenario, slo))
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
 
 
 @app.command(epilog=examples("selftest"))
