@@ -283,6 +283,7 @@ def test_a_ladder_has_one_chart_in_place_of_three_for_each_of_its_rungs(
         "connections-16-connections-64-b-by-idle-connections",
         "backlog-256-connections-64-b-by-backlog",
         "curve-64-connections-1-kib-by-rate",
+        "study-curve",
     ]
     assert len([name for name in studies if name.startswith("rate")]) == 2 * 4
 

@@ -319,9 +319,9 @@ def test_a_runs_file_is_read_once_for_its_report(
     reads: list[Path] = []
     read = RunFolder.read
 
-    def counted(folder: RunFolder) -> tuple[Run, list[Sample]]:
+    def counted(folder: RunFolder, **options: bool) -> tuple[Run, list[Sample]]:
         reads.append(folder.path)
-        return read(folder)
+        return read(folder, **options)
 
     monkeypatch.setattr(RunFolder, "read", counted)
     folder = stored(tmp_path, make_run(), [make_sample()])
