@@ -17,6 +17,7 @@ __all__ = [
     "JAIN",
     "LOST",
     "METRICS",
+    "MIB",
     "OPENED",
     "P50",
     "P90",

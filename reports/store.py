@@ -18,6 +18,7 @@ __all__ = [
     "RunFolder",
     "Store",
     "StoreError",
+    "append_whole",
     "disk_errors",
     "figure_errors",
 ]

@@ -5,6 +5,8 @@ Drawing libraries take a second to import, so they are imported only where somet
 
 from __future__ import annotations
 
+__all__ = ["publish_run"]
+
 import dataclasses
 import secrets
 from typing import Annotated

@@ -11,6 +11,7 @@ __all__ = [
     "FAINT",
     "GREY",
     "INK",
+    "LINES",
     "RC",
     "WARNING",
     "WIDTH_INCHES",

@@ -8,7 +8,13 @@ checked, so none are given.
 
 from __future__ import annotations
 
-__all__ = ["NAME", "Cost", "costs_of", "section"]
+__all__ = [
+    "BASELINE",
+    "NAME",
+    "Cost",
+    "costs_of",
+    "section",
+]
 
 from typing import NamedTuple
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["NAME", "ladder_of", "section", "speed_ups"]
+__all__ = [
+    "NAME",
+    "cpus_of",
+    "ladder_of",
+    "section",
+    "speed_ups",
+]
 
 from reports.cells.ladders import Axis, Ladder
 from reports.cells.report import Report

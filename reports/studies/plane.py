@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["NAME", "PROMISE_US", "ladders_of_rates", "section"]
+__all__ = [
+    "NAME",
+    "PROMISE_US",
+    "achieved",
+    "ladders_of_rates",
+    "section",
+]
 
 from reports.cells.ladders import RATES, Ladder, knee_of
 from reports.cells.report import Report

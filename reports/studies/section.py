@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["Row", "Section", "Table", "cell_at", "listed", "named"]
+__all__ = [
+    "Row",
+    "Section",
+    "Table",
+    "cell_at",
+    "ladders_named",
+    "listed",
+    "named",
+    "subjects_of",
+]
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

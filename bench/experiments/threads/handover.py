@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["computing"]
+
 import math
 import sys
 import threading
