@@ -7,15 +7,14 @@ Hence no argparse and no json in here.
 from __future__ import annotations
 
 import os
-import select
 import sys
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from select import select  # as in notices.py
 
 from servers.catalog import MODELS, UnknownModel, find, names
-from servers.life.endpoint import DEFAULT_BACKLOG
 from servers.life.notices import StandardError, have_standard_descriptors, voice
 from servers.life.stopping import GRACE_SECONDS, CannotStart
 from servers.life.timeouts import LEAST_SECONDS, Timeouts
@@ -135,6 +134,8 @@ def main(arguments: list[str]) -> int:
             write(usage())
             return 0
         model = chosen(words, options)
+        if model.early:
+            module_of(model)
         numbers = {name: number(name, options[name]) for name in NUMBERS if name in options}
         timeouts = Timeouts(*(seconds(name, options) for name in TIMEOUTS))
         grace_seconds = seconds("--grace", options)
@@ -174,6 +175,7 @@ def listener_of(
     host: str, port: int, model: Model, numbers: dict[str, int], grace_seconds: float
 ) -> Any:
     """Open the socket that connections come to."""
+    from servers.life.endpoint import DEFAULT_BACKLOG
     from servers.life.listener import Listener
 
     return Listener(
@@ -206,7 +208,7 @@ def say_the_rest(timeouts: Timeouts, listener: Any) -> None:
     listener.sum_up()
     # Whoever has read the ready line may have gone, or not read on: that is worth no error.
     with suppress(OSError):
-        if select.select([], [STDOUT], [], 0)[1]:
+        if select([], [STDOUT], [], 0)[1]:
             os.write(STDOUT, (last_line() + "\n").encode())
 
 
@@ -245,7 +247,7 @@ def run(model: Model, listener: Any, service: Service, workers: int) -> None:
     """Serve until a signal."""
     listener.stop.on_signals()
     pool = {"workers": workers} if workers else {}
-    serve = getattr(import_module(f"servers.models.{model.module}"), model.entry)
+    serve = getattr(module_of(model), model.entry)
     serve(
         listener,
         service,
@@ -253,6 +255,11 @@ def run(model: Model, listener: Any, service: Service, workers: int) -> None:
         **pool,
         **dict(model.options),
     )
+
+
+def module_of(model: Model) -> Any:
+    """Import a model's file."""
+    return import_module(f"servers.models.{model.module}")
 
 
 def write(text: str) -> None:
@@ -353,6 +360,8 @@ def switch_interval(value: str) -> float:
 def usage() -> str:
     """Return the text of --help."""
     from textwrap import fill  # brings re, which no server needs
+
+    from servers.life.endpoint import DEFAULT_BACKLOG
 
     def lines(text: str, indent: int, first: str = "") -> str:
         space = " " * indent

@@ -25,8 +25,9 @@ FAMILIES = (
 
 Model = namedtuple(
     "Model",
-    "name title family module entry options transport unit workers serves needs python when_full",
-    defaults=("serve", (), "tcp", "connection", 0, "many", (), (3, 11), "busy"),
+    "name title family module entry options transport unit workers serves needs python when_full"
+    " early",
+    defaults=("serve", (), "tcp", "connection", 0, "many", (), (3, 11), "busy", False),
 )
 """A row: what a reader needs to judge a model, and a program to start it.
 
@@ -46,6 +47,7 @@ python     the oldest version that runs it
 when_full  what becomes of a connection beyond --max-connections: it is told so ("busy"), or it
            waits to be accepted ("backlog"), as it does anyway where workers take one at a time;
            of datagrams there are no connections, and the kernel drops what finds no room ("drop")
+early      whether to import its file before any socket of ours, for what that changes
 """
 
 MODELS: tuple[Model, ...] = (
@@ -276,6 +278,15 @@ MODELS: tuple[Model, ...] = (
         "greenlets",
         "gevent",
         needs=("gevent",),
+    ),
+    Model(
+        "gevent-patched",
+        "The file of `thread`, whose threads are greenlets: gevent has patched all.",
+        "greenlets",
+        "patched",
+        options=(("model", "thread"),),
+        needs=("gevent",),
+        early=True,
     ),
     Model(
         "udp",

@@ -6,7 +6,7 @@ from servers.life.stopping import Stop
 
 
 def test_a_pulse_that_comes_while_another_is_at_work_does_nothing() -> None:
-    stop = Stop(None)
+    stop = Stop()
     begun: list[int] = []
 
     def each_pulse() -> None:

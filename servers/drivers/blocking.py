@@ -10,7 +10,7 @@ make count anew.
 
 from __future__ import annotations
 
-__all__ = ["READ", "Waiting", "converse", "start_child"]
+__all__ = ["KERNEL", "READ", "Waiting", "converse", "start_child"]
 
 import os
 import select

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["DEFAULT_BACKLOG", "Endpoint", "set_up", "shut"]
+__all__ = ["DEFAULT_BACKLOG", "Endpoint", "set_up"]
 
 import os
 import socket
-from contextlib import suppress
+
+from servers.life.stopping import shut
 
 DEFAULT_BACKLOG = 1024
 
@@ -60,9 +61,3 @@ class Endpoint(socket.socket):
 def set_up(connection: socket.socket) -> None:
     """Have a connection send each answer at once."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def shut(connection: socket.socket, how: int) -> None:
-    """Shut one or both directions of a socket that may have been reset or closed by now."""
-    with suppress(OSError):
-        connection.shutdown(how)

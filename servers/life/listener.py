@@ -43,7 +43,7 @@ class Listener(Endpoint):
     ) -> None:
         """Bind and listen; port 0 takes a free one. OSError when that cannot be."""
         super().__init__(host, port, backlog)
-        self.stop = Stop(self, grace_seconds)
+        self.stop = Stop(self.end, grace_seconds)
         self.admission = Admission(self.stop, max_connections, when_full)
         self.stop.each_pulse = self.admission.look_after_the_refused
 

@@ -22,9 +22,8 @@ from struct import Struct
 from servers.datagrams import UNSENT
 from servers.life.admission import EXHAUSTED, EXHAUSTED_PAUSE_SECONDS
 from servers.life.drops import Drops
-from servers.life.endpoint import shut
 from servers.life.notices import Episode, voice
-from servers.life.stopping import GRACE_SECONDS, Stop
+from servers.life.stopping import GRACE_SECONDS, Stop, shut
 
 # See servers/service.py: typing is not imported in a server.
 TYPE_CHECKING = False
@@ -66,7 +65,7 @@ class Mailbox(socket.socket):
         except OSError:
             self.close()
             raise
-        self.stop = Stop(self, grace_seconds)  # type: ignore[arg-type]  # it has an end, too
+        self.stop = Stop(self.end, grace_seconds)
         self.drops = Drops()
         self._exhaustion = Episode()
 

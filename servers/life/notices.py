@@ -10,6 +10,9 @@ threads may be told so of the same page; but that page has room for all the line
 
 Of those there are LINES_PER_SECOND over all processes, where a peer can cause lines at will: where
 there are timeouts (`ration`). All else that is said is an episode, and rare.
+
+select() is bound by name, before a model's library may put another in its place that waits in a
+loop of its own: a signal handler speaks here, and has none.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from __future__ import annotations
 __all__ = ["Episode", "Ration", "StandardError", "have_standard_descriptors", "say", "voice"]
 
 import os
-import select
+from select import PIPE_BUF, select
 from time import monotonic
 
 from servers.life.counter import Counter
@@ -113,7 +116,7 @@ def written(sentence: str) -> bool:
     """Write a line, unless that would wait or cannot be done."""
     line = f"threadmill: {sentence}".encode("utf-8", "replace")[: LINE_BYTES - 1] + b"\n"
     try:
-        return bool(select.select([], [STDERR], [], 0)[1]) and os.write(STDERR, line) == len(line)
+        return bool(select([], [STDERR], [], 0)[1]) and os.write(STDERR, line) == len(line)
     except OSError:
         return False  # its reader has gone, its disk is full: there is nobody to tell
 
@@ -146,8 +149,8 @@ class StandardError:
         """Write as much as standard error takes."""
         data = text.encode(self.encoding, self.errors)
         try:
-            while data and select.select([], [STDERR], [], 0)[1]:
-                data = data[os.write(STDERR, data[: select.PIPE_BUF]) :]
+            while data and select([], [STDERR], [], 0)[1]:
+                data = data[os.write(STDERR, data[:PIPE_BUF]) :]
         except OSError:
             pass  # as in `written`
         return len(text)

@@ -23,7 +23,7 @@ ends the process.
 
 from __future__ import annotations
 
-__all__ = ["GRACE_SECONDS", "STOPPING", "CannotStart", "Stop"]
+__all__ = ["GRACE_SECONDS", "STOPPING", "CannotStart", "Stop", "shut"]
 
 import atexit
 import os
@@ -33,7 +33,6 @@ import time
 import weakref
 from contextlib import suppress
 
-from servers.life.endpoint import Endpoint, shut
 from servers.life.notices import voice
 from servers.life.timeouts import reset_at_close
 
@@ -60,7 +59,10 @@ class CannotStart(Exception):  # noqa: N818 - it says what happened
 class Stop:
     """What a stop reaches in this process, and whether it has come."""
 
-    def __init__(self, endpoint: Endpoint | None, grace_seconds: float = GRACE_SECONDS) -> None:
+    def __init__(
+        self, end_accepting: Callable[[], object] = tuple, grace_seconds: float = GRACE_SECONDS
+    ) -> None:
+        """`end_accepting` is what ends the accepting, if there is any."""
         self.begun = False
         self._process = os.getpid()  # whose stop it is
         self.children: Callable[[], Iterable[int]] = tuple  # the process ids to take along
@@ -68,7 +70,7 @@ class Stop:
         self.each_pulse: Callable[[], object] = tuple  # what it does a few times a second
         self.grace_seconds = grace_seconds
         self._in_pulse = False
-        self._end_accepting: Callable[[], object] = endpoint.end if endpoint else tuple
+        self._end_accepting = end_accepting
         # Weakly, so that a connection leaves by being closed and forgotten. Not a WeakSet: one
         # call in C adds, discards or copies, so threads and signal handlers cannot interfere.
         self._connections: set[weakref.ref[socket.socket]] = set()
@@ -167,6 +169,12 @@ class Stop:
         """
         self._end_accepting = end_accepting
         start_pulse()
+
+
+def shut(connection: socket.socket, how: int) -> None:
+    """Shut one or both directions of a socket that may have been reset or closed by now."""
+    with suppress(OSError):
+        connection.shutdown(how)
 
 
 def start_pulse(first_seconds: float = PULSE_SECONDS) -> None:

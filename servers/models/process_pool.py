@@ -216,7 +216,7 @@ def start_worker(
     """Become a worker, started anew: runs first in each of them."""
     sys.stderr = StandardError()
     voice.join(ration)
-    stop = Stop(None, grace_seconds)
+    stop = Stop(grace_seconds=grace_seconds)
     stop.on_signals()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)  # see start_forkserver()
     lifeline.hold()
