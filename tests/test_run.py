@@ -403,12 +403,12 @@ def test_a_header_says_what_a_wake_up_costs_and_who_is_busy() -> None:
         placement_override="same",
         wake_up_ns={"same": 5_200.0, "split": 98_000.0},
     )
-    lines = header(record, 3, Noise(foreign=0.4, steal=0.0))
-    assert lines[0].startswith("3 trials of 0.6 s")
+    lines = header(record, 3, 150.0, Noise(foreign=0.4, steal=0.0))
+    assert lines[0].startswith("3 trials, about 2 minutes: windows of 0.6 s")
     assert "placement: same" in lines
     assert "a round trip to a server that does nothing: 5 us on one CPU, 98 us across two" in lines
     assert lines[-1].startswith("! 40% foreign CPU")
-    assert len(header(record, 3, Noise(foreign=0.01, steal=0.0))) == 3
+    assert len(header(record, 3, 150.0, Noise(foreign=0.01, steal=0.0))) == 3
 
 
 def sample_of(failure: str = "") -> Sample:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bench.measure.noise import Noise
+from bench.plan.duration import about
 from reports.record import Run, Sample
 
 
@@ -40,9 +41,12 @@ class Reporter(Protocol):
         """Expect so many more trials."""
 
 
-def header(run: Run, trials: int, now: Noise) -> list[str]:
-    """Return what stands above a run: what it will do, and on what kind of machine."""
-    asked = f"{trials} trials of {run.window_seconds:g} s, profile {run.profile}, seed {run.seed}"
+def header(run: Run, trials: int, seconds: float, now: Noise) -> list[str]:
+    """Return what stands above a run: what it will do, for how long, and on what machine."""
+    asked = (
+        f"{trials} trials, {about(seconds)}: windows of {run.window_seconds:g} s,"
+        f" profile {run.profile}, seed {run.seed}"
+    )
     placement = f"placement: {run.placement_override}" if run.placement_override else ""
     trips = [
         f"{nanoseconds / 1000:.0f} us {TRIPS.get(name, name)}"

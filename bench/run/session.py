@@ -17,6 +17,7 @@ from bench.interpreters.named import OWN, Interpreter
 from bench.measure.noise import watch
 from bench.measure.null import wake_up_ns
 from bench.measure.placement import Placement
+from bench.plan.duration import plan_seconds
 from bench.plan.order import PlannedCell, PlannedTrial, cells, endless
 from bench.plan.precision import Precision
 from bench.plan.rates import left_out, probes, resolve
@@ -78,7 +79,7 @@ def run(request: Request, results: Path, console: Console) -> tuple[RunFolder, R
         options=options | {"planned_trials": count},
     )
     folder = Store(results).create(record)
-    for line in header(record, count, now):
+    for line in header(record, count, plan_seconds(planned, profile), now):
         say(line)
     progress = reporter(console, count)
     precision = Precision(request.precision, request.budget_seconds, time.monotonic)
