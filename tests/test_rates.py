@@ -54,7 +54,9 @@ def test_each_load_is_probed_once_and_a_model_that_starves_connections_is_left_o
     assert len(found) == 6  # three models, two placements
     assert not any(probe.scenario.load.rate or probe.scenario.share for probe in found)
     assert "serial" not in {cell.model.name for cell in resolve(paired, found)}
-    assert left_out(found) == ["serial is left out of rate: it does not serve every connection"]
+    assert [each.sentence for each in left_out(found)] == [
+        "serial is left out of rate: it does not serve every connection"
+    ]
 
 
 def test_a_capacity_is_what_a_probe_served_to_all() -> None:

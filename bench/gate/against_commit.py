@@ -17,7 +17,7 @@ from bench.gate.worktree import models_in, resolve, side_by_side, unchanged
 from bench.interpreters.named import OWN, Interpreter
 from bench.measure.machine import fingerprint
 from bench.measure.placement import allowed_cpus
-from bench.plan.order import cells
+from bench.plan.order import Pairing, cells
 from bench.plan.scenarios import Scenario
 from bench.run.conduct import interruptible
 from reports.gate.verdicts import ERRORS, GateReport, Outcome, Verdict
@@ -35,7 +35,7 @@ def judge(
     changed: bool,
     said: Callable[[str], object],
     interpreters: Sequence[Interpreter] = (OWN,),
-    cannot: Collection[tuple[Model, Interpreter]] = (),
+    cannot: Collection[Pairing] = (),
 ) -> GateReport:
     """Compare the working tree in `root` with a commit; with `changed`, models that differ only.
 

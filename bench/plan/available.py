@@ -15,6 +15,7 @@ from typing import NamedTuple
 from bench.errors import UserError
 from bench.interpreters.environments import has
 from bench.interpreters.named import OWN, Interpreter
+from bench.plan.order import Pairing
 from bench.plan.scenarios import Scenario
 from servers.catalog import FAMILIES, MODELS, Model, find, over
 
@@ -40,7 +41,7 @@ class Choice(NamedTuple):
 
     models: tuple[Model, ...]
     left_out: tuple[str, ...]  # a sentence for each that cannot run here
-    pairs: frozenset[tuple[Model, Interpreter]]  # those that run under another interpreter only
+    pairs: frozenset[Pairing]  # those that run under another interpreter only
 
 
 class UnavailableError(UserError):
@@ -80,7 +81,7 @@ def choose(
     """
     models: dict[Model, None] = {}
     left_out: list[str] = []
-    pairs: list[tuple[Model, Interpreter]] = []
+    pairs: list[Pairing] = []
     for word in names.replace(",", " ").split() or _unless_named(transports):
         group = _group(word)
         for model in group or [find(word)]:
@@ -88,7 +89,7 @@ def choose(
             against = [each for each, reason in reasons.items() if reason]
             if len(against) < len(reasons):
                 models[model] = None
-                pairs += [(model, each) for each in against]
+                pairs += [Pairing(model, each) for each in against]
             elif not group:
                 raise UnavailableError(reasons[against[0]])
             left_out += [reasons[each] for each in against]

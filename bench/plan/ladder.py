@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from bench.plan.order import PlannedTrial
+from bench.plan.order import Ladder, PlannedTrial
 from reports.load import Load
 from reports.record import Sample
 from reports.tally import Tally
@@ -82,39 +82,53 @@ def predicted(points: Sequence[tuple[int, float]], idle: int) -> float:
     return high + (idle - second) * max(0.0, (high - low) / (second - first))
 
 
+class Ascent(NamedTuple):
+    """A ladder in one block: each block climbs it anew."""
+
+    block: int
+    ladder: Ladder
+
+
+class Rung(NamedTuple):
+    """What a model took at so many idle connections."""
+
+    idle: int
+    sample: Sample
+
+
 class Climb:
     """The rungs that every model has been on, and whether the next one may be tried."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._rungs: dict[tuple[object, ...], list[tuple[int, Sample]]] = {}
-        self._stops: dict[tuple[object, ...], str] = {}
+        self._rungs: dict[Ascent, list[Rung]] = {}
+        self._stops: dict[Ascent, str] = {}
 
     def refusal(self, trial: PlannedTrial) -> str:
         """Return why a trial must not be tried, in a sentence; empty: it may."""
-        key, load = self._key(trial), trial.cell.scenario.load
+        ascent, load = _ascent(trial), trial.cell.scenario.load
         if not load.idle_connections:
             return ""
-        if key not in self._stops and (reason := self._too_much(key, load)):
-            self._stops[key] = reason
-        return self._stops.get(key, "")
+        if ascent not in self._stops and (reason := self._too_much(ascent, load)):
+            self._stops[ascent] = reason
+        return self._stops.get(ascent, "")
 
-    def _too_much(self, key: tuple[object, ...], load: Load) -> str:
+    def _too_much(self, ascent: Ascent, load: Load) -> str:
         held = load.connections + math.ceil(load.idle_connections / load.engine_processes)
         if held + DESCRIPTORS_BESIDE > self._limits.descriptors:
             return (
                 f"not tried: a process of the load engine would hold {held:,} connections, and may"
                 f" have {self._limits.descriptors:,} descriptors here (ulimit -Hn)"
             )
-        rungs = self._rungs.get(key, [])
+        rungs = self._rungs.get(ascent, [])
         if not rungs:
             return ""
 
         def would_take(took: Callable[[Sample], float], at_rest: float) -> float:
-            points = [(0, at_rest), *((idle, took(sample)) for idle, sample in rungs)]
+            points = [(0, at_rest), *((rung.idle, took(rung.sample)) for rung in rungs)]
             return predicted(points, load.idle_connections)
 
-        last, lowest = rungs[-1][0], rungs[0][1]
+        last, lowest = rungs[-1].idle, rungs[0].sample
         processes = would_take(lambda sample: sample.processes, 1)
         for each in RESOURCES:
             needed = would_take(each.took, each.at_rest(lowest))
@@ -129,16 +143,16 @@ class Climb:
 
     def climbed(self, trial: PlannedTrial, sample: Sample) -> None:
         """Note what a rung took, and whether the model held it."""
-        key, idle = self._key(trial), trial.cell.scenario.load.idle_connections
+        ascent, idle = _ascent(trial), trial.cell.scenario.load.idle_connections
         if not idle:
             return
-        self._rungs.setdefault(key, []).append((idle, sample))
+        self._rungs.setdefault(ascent, []).append(Rung(idle, sample))
         if trouble := sample.failure.partition("\n")[0] or sample.stopped:
-            self._stops[key] = f"not tried: at {idle:,} idle connections {trouble}"
+            self._stops[ascent] = f"not tried: at {idle:,} idle connections {trouble}"
 
-    @staticmethod
-    def _key(trial: PlannedTrial) -> tuple[object, ...]:
-        return (trial.block, *trial.cell.ladder)
+
+def _ascent(trial: PlannedTrial) -> Ascent:
+    return Ascent(trial.block, trial.cell.ladder)
 
 
 def shortfall(load: Load, tally: Tally) -> str:

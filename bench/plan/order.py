@@ -7,18 +7,35 @@ connections is climbed from below: what a rung took says whether the next one ma
 
 from __future__ import annotations
 
-__all__ = ["PlannedCell", "PlannedTrial", "cells", "endless"]
+__all__ = ["Ladder", "Pairing", "PlannedCell", "PlannedTrial", "cells", "endless"]
 
 import random
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
+from typing import NamedTuple
 
 from bench.interpreters.named import OWN, Interpreter
 from bench.plan.scenarios import Scenario
 from reports.key import CellKey
 from servers.catalog import Model
+
+
+class Pairing(NamedTuple):
+    """A model, and an interpreter that it may run under or not."""
+
+    model: Model
+    interpreter: Interpreter
+
+
+class Ladder(NamedTuple):
+    """What the rungs of one ladder of idle connections have in common, by name."""
+
+    model: str
+    interpreter: str
+    scenario: str
+    workers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +55,9 @@ class PlannedCell:
         )
 
     @property
-    def ladder(self) -> tuple[str, str, str, int]:
-        """What the rungs of one ladder of idle connections have in common."""
-        return self.model.name, self.interpreter.name, self.scenario.name, self.workers
+    def ladder(self) -> Ladder:
+        """The ladder that the cell is a rung of, if its load has idle connections."""
+        return Ladder(self.model.name, self.interpreter.name, self.scenario.name, self.workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +73,7 @@ def cells(
     scenarios: Sequence[Scenario],
     workers: int = 0,
     interpreters: Sequence[Interpreter] = (OWN,),
-    left_out: Collection[tuple[Model, Interpreter]] = (),
+    left_out: Collection[Pairing] = (),
 ) -> list[PlannedCell]:
     """Pair scenarios with models and interpreters, but for pairs of these that cannot run.
 
@@ -77,7 +94,7 @@ def cells(
         if model.transport == scenario.load.transport
         and (model.workers or not scenario.workers)
         and (not scenario.models or model.name in scenario.models)
-        and (model, interpreter) not in left_out
+        and Pairing(model, interpreter) not in left_out
     ]
 
 
@@ -96,7 +113,7 @@ def endless(cells: Sequence[PlannedCell], seed: int) -> Iterator[list[PlannedTri
 
 def climbing(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
     """Return `cells` with the rungs of each ladder, which keep their places, sorted upwards."""
-    places: dict[tuple[str, str, str, int], list[int]] = defaultdict(list)
+    places: dict[Ladder, list[int]] = defaultdict(list)
     for place, cell in enumerate(cells):
         if cell.scenario.load.idle_connections:
             places[cell.ladder].append(place)

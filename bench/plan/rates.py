@@ -7,10 +7,11 @@ that leaves connections unserved has no capacity to speak of, and is left out.
 
 from __future__ import annotations
 
-__all__ = ["capacity", "left_out", "probes", "resolve"]
+__all__ = ["LeftOut", "capacity", "left_out", "probes", "resolve"]
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from bench.plan.order import PlannedCell
 from reports.record import Sample
@@ -69,12 +70,19 @@ def _at_rate(cell: PlannedCell, capacities: Capacities) -> PlannedCell:
     return replace(cell, scenario=cell.scenario.loaded(rate=float(f"{rate:.2g}")))
 
 
-def left_out(capacities: Capacities) -> list[str]:
-    """Return a sentence for each model that has no rate."""
-    names = dict.fromkeys(
-        (cell.key.subject, cell.scenario.name) for cell, rate in capacities.items() if not rate
-    )
-    return [
-        f"{model} is left out of {scenario}: it does not serve every connection"
-        for model, scenario in names
-    ]
+class LeftOut(NamedTuple):
+    """A model that has no rate in a scenario, because it left connections unserved."""
+
+    model: str  # with its interpreter, where there are several
+    scenario: str
+
+    @property
+    def sentence(self) -> str:
+        """What a user is told of it."""
+        return f"{self.model} is left out of {self.scenario}: it does not serve every connection"
+
+
+def left_out(capacities: Capacities) -> list[LeftOut]:
+    """Return each model that has no rate, once for each scenario."""
+    starving = (cell for cell, rate in capacities.items() if not rate)
+    return list(dict.fromkeys(LeftOut(cell.key.subject, cell.scenario.name) for cell in starving))

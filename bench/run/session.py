@@ -18,7 +18,7 @@ from bench.measure.noise import watch
 from bench.measure.null import wake_up_ns
 from bench.measure.placement import Placement
 from bench.plan.duration import plan_seconds
-from bench.plan.order import PlannedCell, PlannedTrial, cells, endless
+from bench.plan.order import Pairing, PlannedCell, PlannedTrial, cells, endless
 from bench.plan.precision import Precision
 from bench.plan.rates import left_out, probes, resolve
 from bench.plan.scenarios import Profile
@@ -38,7 +38,7 @@ class Request:
     profile: Profile
     models: Sequence[Model]
     interpreters: Sequence[Interpreter] = (OWN,)  # that servers run under, in turns
-    left_out: Collection[tuple[Model, Interpreter]] = ()  # of these pairs
+    left_out: Collection[Pairing] = ()  # of these pairs
     workers: int  # of pools; 0: as their rows say
     seed: int
     cpus: Sequence[int] | Placement  # the allowed ones, or both sides' own
@@ -112,8 +112,8 @@ def _with_rates(
             f" {cell.key.subject} {rate:,.0f} requests/s"
         ),
     )
-    for sentence in left_out(found):
-        say(sentence)
+    for each in left_out(found):
+        say(each.sentence)
     stored = [
         {
             "model": cell.model.name,
