@@ -16,6 +16,7 @@ from collections import namedtuple
 from functools import partial
 
 from servers.command import BEAT_SECONDS, COMMAND_SECONDS, PIECE_BYTES
+from servers.drivers.ended import open_pidfd
 from servers.drivers.running import how_to_start
 from servers.life.leash import Leash
 
@@ -147,7 +148,7 @@ async def start(argv: tuple[str, ...], **how: Any) -> asyncio.subprocess.Process
 async def exit_of(process: asyncio.subprocess.Process) -> None:
     """Wait for the end of a process. Its own wait() may wait for the end of its pipes, too."""
     try:
-        descriptor = os.pidfd_open(process.pid)
+        descriptor = open_pidfd(process.pid)
     except ProcessLookupError:  # it has ended, and asyncio knows
         return
     loop = asyncio.get_running_loop()

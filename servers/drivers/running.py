@@ -19,6 +19,8 @@ from subprocess import DEVNULL, PIPE, Popen
 from time import monotonic
 
 from servers.command import BEAT_SECONDS, COMMAND_SECONDS, PIECE_BYTES
+from servers.drivers.ended import open_pidfd
+from servers.life.counter import new_eventfd
 from servers.life.leash import Leash
 
 # See servers/service.py: typing is not imported in a server.
@@ -137,9 +139,9 @@ class Child:
 def end_of(pid: int) -> int:
     """Return a descriptor that can be read from once a process has ended."""
     try:
-        return os.pidfd_open(pid)
+        return open_pidfd(pid)
     except ProcessLookupError:  # gevent has reaped it already
-        return os.eventfd(1, os.EFD_CLOEXEC)
+        return new_eventfd(1, os.O_CLOEXEC)
 
 
 def reap(process: Any) -> None:
