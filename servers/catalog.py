@@ -273,6 +273,13 @@ MODELS: tuple[Model, ...] = (
         needs=("trio",),
     ),
     Model(
+        "twisted",
+        "Twisted's callbacks, on its own epoll reactor.",
+        "event loop",
+        "twisted",
+        needs=("twisted",),
+    ),
+    Model(
         "gevent",
         "A greenlet per connection: gevent's StreamServer, nothing patched.",
         "greenlets",

@@ -110,6 +110,17 @@ def _block_greenlets(connection: socket.socket, service: Service, _timeouts: Tim
     gevent.get_hub().destroy(destroy_loop=True)  # this thread's, with its descriptors
 
 
+def _call_back_in_twisted(connection: socket.socket, service: Service, _timeouts: Timeouts) -> None:
+    from servers.models.twisted import Conversing, Loop
+
+    connection.setblocking(False)
+    loop = Loop()
+    Conversing(loop, service).begin_on(connection, ("127.0.0.1", 0))  # whoever it was
+    loop.stop()
+    loop.run()
+    loop.close()
+
+
 DRIVERS: dict[str, Serve] = {
     "blocking": _block,
     "yielding": _yield,
@@ -120,10 +131,11 @@ DRIVERS: dict[str, Serve] = {
     "buffered protocols": _call_back(protocols.ConversingBuffered),
     "awaiting, trio": _await_in_trio,
     "blocking, gevent": _block_greenlets,
+    "callbacks, twisted": _call_back_in_twisted,
 }
 """By its name: what serves one connection to its end."""
 
-NEEDS = {"awaiting, trio": "trio", "blocking, gevent": "gevent"}
+NEEDS = {"awaiting, trio": "trio", "blocking, gevent": "gevent", "callbacks, twisted": "twisted"}
 RUNNABLE = [name for name in DRIVERS if name not in NEEDS or find_spec(NEEDS[name])]
 """The drivers whose library is installed."""
 

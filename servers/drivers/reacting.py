@@ -7,7 +7,7 @@ it is kept), and `forget(what)`.
 
 from __future__ import annotations
 
-__all__ = ["READ", "WRITE", "Reacting", "Timers", "Watched"]
+__all__ = ["READ", "WRITE", "Program", "Reacting", "Timers", "Watched"]
 
 import heapq
 import os
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
+    from servers.drivers.callbacks import Cancellable
     from servers.drivers.running import Child
     from servers.life.listener import Listener
     from servers.service import Service
@@ -38,6 +39,18 @@ if TYPE_CHECKING:
 
         def fileno(self) -> int:
             """Return it."""
+
+    class Watching(Protocol):
+        """What a program under way asks of a loop."""
+
+        def watch(self, what: Watched, events: int, action: Callable[[int], object]) -> None:
+            """As `Timers` has it."""
+
+        def forget(self, what: Watched) -> None:
+            """As `Timers` has it."""
+
+        def call_later(self, seconds: float, action: Callable[[], None]) -> Cancellable:
+            """As `Timers` has it."""
 
 
 READ = select.EPOLLIN
@@ -301,13 +314,13 @@ class Reacting(Conversation):
 class Program:
     """A program under way: its output is sent as it comes and as there is room."""
 
-    def __init__(self, conversation: Reacting, loop: Timers, step: Run) -> None:
+    def __init__(self, conversation: Conversation, loop: Watching, step: Run) -> None:
         from servers.drivers.running import Child  # with subprocess, which few servers need
 
         self._conversation = conversation
         self._loop = loop
         self._child: Child | None = None
-        self._timer: Timer | None = None
+        self._timer: Cancellable | None = None
         try:
             self._child = Child(step)
         except OSError as error:
