@@ -101,7 +101,8 @@ ROOMS: Graph = {
     "servers.service": {"servers", "servers.life"},  # which only mypy is told
     "servers.drivers": {"servers", "servers.life", "servers.service"},
     "servers.models": {"servers", "servers.life", "servers.service", "servers.drivers"},
-    "servers.__main__": {"servers", "servers.life", "servers.service"},
+    "servers.usage": {"servers", "servers.life", "servers.service"},
+    "servers.__main__": {"servers", "servers.life", "servers.service", "servers.usage"},
     "clients": set(),
     "clients.engine": {"clients"},
     "clients.targets": {"clients", "clients.engine"},
