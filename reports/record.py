@@ -148,6 +148,8 @@ class Sample(Record):
     # From the start of the process.
     ready_seconds: float = 0.0  # to its ready line
     first_answer_seconds: float = 0.0  # to the first answered request
+    # A connection had ended before the load began; False: none had, or an older record.
+    served_before: bool = False
 
     @property
     def server_cpu_seconds(self) -> float:

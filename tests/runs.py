@@ -191,6 +191,7 @@ def make_sample(
         descriptors=load.connections + 6,
         ready_seconds=0.06,
         first_answer_seconds=0.061,
+        served_before=True,
     )
 
 

@@ -113,6 +113,12 @@ def test_the_summary_stands_first_and_the_rest_follows(page: str) -> None:
     ]
 
 
+def test_the_page_says_how_many_trials_were_of_a_server_that_had_served(page: str) -> None:
+    said = re.search(r"(\d+) trials measured a server that had served before", page)
+    assert said
+    assert int(said[1]) > 0
+
+
 def test_the_page_says_when_on_what_and_what_went_wrong(page: str) -> None:
     for words in (
         "2026-11-23 18:30 UTC", "AMD EPYC 7B13", "CPython 3.11.2", "1 of 64 served", "6 reset",

@@ -132,6 +132,7 @@ def test_a_trial_of_every_scenario_holds_all_figures(scenario: Scenario) -> None
     assert sample.threads >= 1
     assert sample.descriptors > 3
     assert 0 < sample.ready_seconds <= sample.first_answer_seconds
+    assert sample.served_before
     assert Sample.from_json(sample.to_json()) == sample
 
 

@@ -144,6 +144,7 @@ class Server:
         self.ended: dict[str, Any] = {}  # and what the last line does; empty: it said nothing
         self.ready_seconds = 0.0  # from the start of the process to its ready line
         self.first_answer_seconds = 0.0  # and to the first answered request
+        self.served_before = False  # it has seen the end of a connection
 
     def __enter__(self) -> Self:
         self._stderr = tempfile.TemporaryFile()  # closed in __exit__
@@ -202,6 +203,7 @@ class Server:
                 self.first_answer_seconds = time.monotonic() - self._started
                 if self._transport == "tcp":
                     probe.end()  # from here on it is a server that has served
+                    self.served_before = True
         except OSError as error:
             raise ServerDied(self._with_last_words(f"no first answer: {error}")) from error
 

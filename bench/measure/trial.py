@@ -102,6 +102,7 @@ def _drive(
     server.wait_until_answering()
     figures["ready_seconds"] = server.ready_seconds
     figures["first_answer_seconds"] = server.first_answer_seconds
+    figures["served_before"] = server.served_before
     figures["server"] = server.identity()
     meter.settle(server.pid)  # the first answer's connection may still be ending
     figures["pss_idle_bytes"] = meter.footprint(server.pid).pss_bytes

@@ -113,6 +113,12 @@ def page(
         knee_metrics=(RATE, P50, P99, CPU),
         facts=machine_facts(run.machine),
         placements=sorted({workload.asked.placement for workload in workloads}),
+        served_before=sum(
+            trial.sample.served_before
+            for each in workloads
+            for cell in each.cells
+            for trial in cell.trials
+        ),
         coverage=f"{coverage(trials):.4g}",
         colour_of=lambda model: looks.of(model).colour,
     )
