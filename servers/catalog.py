@@ -273,6 +273,13 @@ MODELS: tuple[Model, ...] = (
         needs=("trio",),
     ),
     Model(
+        "tornado",
+        "Callbacks from Tornado's IOLoop, which is a layer on asyncio's, to sockets of our own.",
+        "event loop",
+        "tornado",
+        needs=("tornado",),
+    ),
+    Model(
         "twisted",
         "Twisted's callbacks, on its own epoll reactor.",
         "event loop",

@@ -7,7 +7,7 @@ it is kept), and `forget(what)`.
 
 from __future__ import annotations
 
-__all__ = ["READ", "WRITE", "Program", "Reacting", "Timers", "Watched"]
+__all__ = ["READ", "WRITE", "Program", "Reacting", "Timer", "Timers", "Watched"]
 
 import heapq
 import os
