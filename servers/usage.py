@@ -15,11 +15,14 @@ from servers.life.stopping import GRACE_SECONDS
 from servers.protocol import DEFAULT_LIMIT
 from servers.service import MOST_UPLOAD_BYTES, MOST_UPLOADS_AT_ONCE
 
+COLUMNS = 79  # a terminal has 80
+
 USAGE = """\
 Usage: python -m servers MODEL [OPTION VALUE]...
 
-Serve with one concurrency model until SIGTERM or SIGINT. The first line of output is a JSON
-object with the host and the port; the last one says whether the GIL was on at the end.
+Serve with one concurrency model until SIGTERM or SIGINT. The first line of
+output is a JSON object with the host and the port; the last one says whether
+the GIL was on at the end.
 
 Models:
 {models}
@@ -30,31 +33,42 @@ Options:
   --workers NUMBER   in a pool ({workers})
   --backlog NUMBER   of connections that may wait to be accepted ({backlog})
   --receive-buffer BYTES
-                     of a socket of datagrams, which the kernel doubles (the kernel's own)
+                     of a socket of datagrams, which the kernel doubles (the
+                     kernel's own)
   --limit BYTES      in the body of a frame ({limit})
   --idle-timeout SECONDS
-                     after which a peer that has sent no whole frame is told so and left (60)
+                     after which a peer that has sent no whole frame is told so
+                     and left (60)
   --write-timeout SECONDS
-                     after which a peer that has taken no byte is reset (30); 0 waits for ever
+                     after which a peer that has taken no byte is reset (30);
+                     0 waits for ever
   --max-connections NUMBER
-                     open at a time; 0: any number (0). What becomes of the others is the model's:
+                     open at a time; 0: any number (0). What becomes of the
+                     others is the model's:
                      told so by
 {refusing};
                      left to wait by
 {waiting}
-  --grace SECONDS    for the open connections to end after a signal; then they are cut ({grace:g})
-  --root DIR         offer the files right under this directory, and take new ones (no files)
+  --grace SECONDS    for the open connections to end after a signal; then they
+                     are cut ({grace:g})
+  --root DIR         offer the files right under this directory, and take new
+                     ones (no files)
   --max-upload BYTES in a file that is taken; 0: any number ({upload})
   --max-uploads-at-once NUMBER
-                     taken at a time, over all connections; 0: any number ({uploads}). Either way
-                     the peer is told so (LIMIT), and its connection goes on
+                     taken at a time, over all connections; 0: any number
+                     ({uploads}). Either way the peer is told so (LIMIT), and its
+                     connection goes on
   --switch-interval SECONDS
-                     after which a thread lets others have the GIL (0.005, as Python has it)
+                     after which a thread lets others have the GIL (0.005, as
+                     Python has it)
   --exec NAME=/PATH,ARGUMENT,...
-                     run this program for whoever asks for NAME; may be given again (no commands)
+                     run this program for whoever asks for NAME; may be given
+                     again (no commands)
   --exec-at-once NUMBER
-                     commands at a time, over all connections; 0: any number (4 for each CPU)
-  --watch-stdin      end, children and all, as soon as standard input ends or has anything to say
+                     commands at a time, over all connections; 0: any number
+                     (4 for each CPU)
+  --watch-stdin      end, children and all, as soon as standard input ends or
+                     has anything to say
   --help
 
 Examples:
@@ -62,7 +76,7 @@ Examples:
   python -m servers process-pool --workers 8 --host 0.0.0.0
   python -m servers asyncio --port 8000 --root shared
   python -m servers asyncio --idle-timeout 5 --max-connections 1000
-  python -m servers thread --port 8000 --exec uptime=/usr/bin/uptime,-p --exec date=/bin/date
+  python -m servers thread --port 8000 --exec uptime=/usr/bin/uptime,-p
 """
 
 
@@ -72,7 +86,9 @@ def usage() -> str:
     def lines(text: str, indent: int, first: str = "") -> str:
         space = " " * indent
         begin = first.ljust(indent)
-        return fill(text, 95, initial_indent=begin, subsequent_indent=space, break_on_hyphens=False)
+        return fill(
+            text, COLUMNS, initial_indent=begin, subsequent_indent=space, break_on_hyphens=False
+        )
 
     def those(when_full: str) -> str:
         return lines(", ".join(each.name for each in MODELS if each.when_full == when_full), 21)

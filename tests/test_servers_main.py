@@ -106,7 +106,7 @@ def test_help_has_the_models_and_examples() -> None:
     assert done.returncode == 0
     assert all(f"  {model.name} " in done.stdout for model in MODELS)
     assert "Examples:" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 100
+    assert max(map(len, done.stdout.splitlines())) < 80
 
 
 def test_the_limit_is_the_one_asked_for(start_server: StartServer) -> None:
