@@ -27,6 +27,7 @@ QUIET = Facts(
     busy=(),
     ports=28_232,
     tcp_tw_reuse=2,
+    io_uring_disabled=0,
     wake_up_ns={"same": 5_000.0, "split": 9_000.0},
 )
 
@@ -36,6 +37,18 @@ def test_the_fingerprint_is_json_and_names_neither_host_nor_path() -> None:
     assert socket.gethostname() not in json.loads(text).values()
     assert str(PROJECT) not in text
     assert platform.python_version() in text
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"), [(0, "allows all"), (2, "allows nobody"), (None, "does not say")]
+)
+def test_doctor_says_whether_the_kernel_would_allow_io_uring(
+    setting: int | None, words: str
+) -> None:
+    facts = dataclasses.replace(QUIET, io_uring_disabled=setting)
+    [said] = [finding for finding in findings(facts) if finding.topic == "io_uring"]
+    assert said.sentence == f"io_uring: the kernel {words}"
+    assert said.severity == "good"
 
 
 def test_a_quiet_machine_has_only_good_findings() -> None:

@@ -21,6 +21,7 @@ from bench.measure.null import wake_up_ns
 from bench.measure.placement import allowed_cpus
 
 PROC_NET = Path("/proc/sys/net")
+IO_URING_DISABLED = Path("/proc/sys/kernel/io_uring_disabled")
 GOVERNORS = Path("/sys/devices/system/cpu")
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -29,6 +30,7 @@ STEAL_SHARE = 0.01
 DESCRIPTORS = 4_096  # the largest load: 1,000 connections, two ends each, and pools of pipes
 BACKLOG = 1_024  # the largest load connects 1,000 at once
 DEAR_WAKE_UP = 3.0  # times: across CPUs against on one
+IO_URING: Mapping[int | None, str] = {0: "allows all", 1: "allows a group", 2: "allows nobody"}
 PORTS = 20_000  # churn uses one a connection; each then rests for a minute unless reused
 
 
@@ -46,6 +48,7 @@ class Facts:
     busy: Sequence[tuple[str, float]]  # other processes: name, share of one CPU
     ports: int | None  # ephemeral
     tcp_tw_reuse: int | None  # 0: off, 1: on, 2: on for loopback
+    io_uring_disabled: int | None  # since Linux 6.6; a container may forbid it all the same
     wake_up_ns: Mapping[
         str, float
     ]  # one connection's round trip, by placement (bench.measure.null)
@@ -136,6 +139,13 @@ def findings(facts: Facts) -> list[Finding]:
             "let churn reuse ports on loopback: sysctl net.ipv4.tcp_tw_reuse=2",
         ),
         (
+            "io_uring",
+            True,  # no model here uses it
+            "note",
+            f"io_uring: the kernel {IO_URING.get(facts.io_uring_disabled, 'does not say')}",
+            "",
+        ),
+        (
             "wake-up",
             _across(facts.wake_up_ns) < DEAR_WAKE_UP,
             "note",
@@ -186,6 +196,7 @@ def examine(seconds: float = 0.5) -> Facts:
         busy=sorted(busy, key=lambda row: -row[1])[:5],
         ports=_ports(PROC_NET / "ipv4/ip_local_port_range"),
         tcp_tw_reuse=_number(PROC_NET / "ipv4/tcp_tw_reuse"),
+        io_uring_disabled=_number(IO_URING_DISABLED),
         wake_up_ns=wake_up_ns(allowed_cpus()),
     )
 
