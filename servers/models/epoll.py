@@ -46,7 +46,9 @@ class Epoll(Timers):
         """Call back until the stop, and until no connection is left."""
         actions = self._actions
         while not listener.stop.begun or self.connections:
-            for descriptor, events in self._epoll.poll(self.seconds_left()):
+            left = self.seconds_left()
+            # PyPy's takes no None; less than 0 is for ever in both.
+            for descriptor, events in self._epoll.poll(-1 if left is None else left):
                 if action := actions.get(descriptor):  # else another's callback has closed it
                     action(events)
             self.fire()
