@@ -82,7 +82,17 @@ def test_a_base_that_cannot_even_list_its_models_is_none(tmp_path: Path) -> None
     ("file", "affected"),
     [
         ("models/thread.py", {"thread"}),
-        ("drivers/streams.py", {"asyncio", "uvloop"}),
+        (
+            "drivers/streams.py",
+            {
+                "asyncio",
+                "asyncio-eager",
+                "asyncio-processes",
+                "asyncio-threads",
+                "thread-loops",
+                "uvloop",
+            },
+        ),
         ("drivers/yielding.py", {"coroutine"}),
         ("protocol.py", {model.name for model in MODELS}),
         ("__main__.py", {model.name for model in MODELS}),

@@ -31,6 +31,36 @@ def null_server(int listener, int lifeline):
     close(poll)
 
 
+def null_datagrams(int endpoint, int lifeline):
+    """Send every datagram back to where it came from; the rest as `null_server`."""
+    cdef int poll = epoll_create1(EPOLL_CLOEXEC), ready, index
+    cdef epoll_event events[2]
+    cdef bint serving = True
+    cdef sockaddr_in source
+    cdef socklen_t length
+    cdef ssize_t got
+    storage = bytearray(READ_BYTES)
+    cdef uint8_t *data = storage
+    if poll < 0:
+        raise OSError(errno, "epoll_create1")
+    poll_in(poll, endpoint)
+    poll_in(poll, lifeline)
+    with nogil:
+        while serving:
+            ready = epoll_wait(poll, events, 2, -1)
+            for index in range(ready):
+                if events[index].data.u32 == <uint32_t>lifeline:
+                    serving = False
+                    continue
+                length = sizeof(source)
+                got = recvfrom(
+                    endpoint, data, READ_BYTES, MSG_DONTWAIT, <sockaddr *>&source, &length
+                )
+                if got >= 0:
+                    sendto(endpoint, data, got, MSG_NOSIGNAL, <sockaddr *>&source, length)
+    close(poll)
+
+
 cdef void poll_in(int poll, int fd) noexcept nogil:
     cdef epoll_event event
     event.events = EPOLLIN

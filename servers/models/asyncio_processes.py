@@ -48,8 +48,11 @@ def serve(listener: Listener, service: Service, ready: Callable[[], None], worke
         service.make_session = partial(OffloadingSession, pools[0].submit)
         ready()
 
-    loops.run(listener, service, begin)
-    pools[0].close()
+    try:
+        loops.run(listener, service, begin)
+    finally:  # also when nobody hears that it is ready
+        for pool in pools:
+            pool.close()
 
 
 class Pool:

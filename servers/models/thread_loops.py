@@ -31,11 +31,13 @@ def serve(listener: Listener, service: Service, ready: Callable[[], None], worke
         running.abort()
         raise CannotStart(f"Cannot start {workers} threads: {error}.") from error
     running.wait()
-    ready()
-    for connection, loop in zip(listener, cycle(loops), strict=False):
-        loop.hand(connection)
-    for loop in loops:
-        loop.end()
+    try:
+        ready()
+        for connection, loop in zip(listener, cycle(loops), strict=False):
+            loop.hand(connection)
+    finally:  # also when nobody hears that it is ready: the threads would keep the process
+        for loop in loops:
+            loop.end()
 
 
 class Loop(Thread):
