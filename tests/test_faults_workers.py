@@ -158,6 +158,8 @@ def what_is_answered(peer: Peer) -> str:
     return "answered" if answer[0] == ECHO + 128 else f"error {code_of(answer)}, end"
 
 
+HANDED_CONNECTIONS = [model.name for model in MODELS if model.module == "process_pool"]
+
 CROWDED = """
 import errno, os, socket, sys
 from pathlib import Path
@@ -181,6 +183,7 @@ allows to have open.
 """
 
 
+@pytest.mark.parametrize("model", HANDED_CONNECTIONS)
 def test_too_many_descriptors_on_their_way(model: str, outcome: Outcome, tmp_path: Path) -> None:
     switch = tmp_path / "switch"
     with (
@@ -223,9 +226,6 @@ def test_workers_that_cannot_start_at_first_are_a_sentence_and_an_exit_code(
     assert done.stderr.startswith("Cannot start ")
     assert done.stderr.count("\n") == 1
     assert (done.returncode, done.stdout) == (1, "")
-
-
-HANDED_CONNECTIONS = [model.name for model in MODELS if model.module == "process_pool"]
 
 
 @pytest.mark.parametrize("name", HANDED_CONNECTIONS)

@@ -11,7 +11,7 @@ something and returns at once.
 
 from __future__ import annotations
 
-__all__ = ["Conversation"]
+__all__ = ["Cancellable", "Conversation"]
 
 from servers.life.timeouts import Idle, Stuck
 from servers.steps import (

@@ -7,7 +7,7 @@ asked for one.
 
 from __future__ import annotations
 
-__all__ = ["Counter"]
+__all__ = ["Counter", "new_eventfd"]
 
 import os
 import sys

@@ -134,13 +134,13 @@ class Pool:
         if method == "forkserver":
             start_forkserver()
         self._executor = ProcessPoolExecutor(workers, get_context(method), begin, arguments)
-        with workers_end:  # closed here, so that sending fails when all the workers are gone
+        with workers_end:  # closed here, so that nobody waits for workers that are gone
             # The first task is what forks them, all at once; the others start for a task each,
             # as long as none is done.
             first = os.getpid if forks else wait_for_the_others
             tasks = [self._executor.submit(first) for _ in range(1 if forks else workers)]
-            for _ in range(workers):
-                self._channel.recv(1)  # "r": one of them is ready; or none, and no more will be
+        for _ in range(workers):
+            self._channel.recv(1)  # "r": one of them is ready; or none, and no more will be
         if not forks:
             with suppress(OSError, BrokenProcessPool):  # they were killed: `serve` will say so
                 for _ in range(workers):
