@@ -89,6 +89,11 @@ def test_a_base_that_cannot_even_list_its_models_is_none(tmp_path: Path) -> None
                 "asyncio-eager",
                 "asyncio-processes",
                 "asyncio-threads",
+                "prefork",  # its file imports the loops, if only by name
+                "prefork-asyncio",
+                "prefork-reuseport",
+                "prefork-threads",
+                "prefork-uvloop",
                 "thread-loops",
                 "uvloop",
             },

@@ -178,6 +178,8 @@ def _imports(source: str) -> Iterator[str]:
             yield node.module
             # What is imported from a package may be one of its modules.
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "import_module":
+            yield from (str(word.value) for word in node.args if isinstance(word, ast.Constant))
 
 
 def _path(tree: Path, name: str) -> Path:

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 __all__ = ["Cancellable", "Conversation"]
 
+from servers.drivers import read_piece
 from servers.life.timeouts import Idle, Stuck
 from servers.steps import (
+    CutShort,
     DrainFor,
     IdlePeer,
     Report,
@@ -132,8 +134,16 @@ class Conversation:
         raise NotImplementedError
 
     def send_file(self, step: SendFile) -> None:
-        """Send a piece of a file, and call `file_sent`, or `failed` with CutShort."""
-        raise NotImplementedError
+        """Send a piece of a file, and call `file_sent`, or `failed` with CutShort.
+
+        It is read and sent, unless a runtime knows a way to the kernel's sendfile.
+        """
+        try:
+            piece = read_piece(step)
+        except CutShort:
+            self.failed(CutShort)
+        else:
+            self.file_sent(has_room=self.send(piece))
 
     def run(self, step: Run) -> None:
         """Run a program and send what it writes, and call `ran`; `lost` is to end it."""

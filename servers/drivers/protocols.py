@@ -6,7 +6,7 @@ __all__ = ["Conversing", "ConversingBuffered", "has_sendfile"]
 
 import asyncio
 
-from servers.drivers import RECEIVE_BYTES, read_piece
+from servers.drivers import RECEIVE_BYTES
 from servers.drivers.callbacks import Conversation
 from servers.life.timeouts import reset_at_close
 from servers.steps import CutShort
@@ -96,7 +96,7 @@ class Conversing(Conversation, asyncio.Protocol):
         if has_sendfile(self._loop):
             self._sending = self._loop.create_task(self._send_by_kernel(step))
         else:
-            self._read_and_send(step)
+            super().send_file(step)
 
     async def _send_by_kernel(self, step: SendFile) -> None:
         try:
@@ -110,14 +110,6 @@ class Conversing(Conversation, asyncio.Protocol):
             self.failed(CutShort)
         else:
             self.file_sent()
-
-    def _read_and_send(self, step: SendFile) -> None:
-        try:
-            piece = read_piece(step)
-        except CutShort:
-            self.failed(CutShort)
-        else:
-            self.file_sent(has_room=self.send(piece))
 
     def run(self, step: Run) -> None:
         """See `Conversation`."""

@@ -7,11 +7,9 @@ __all__ = ["Conversing", "Loop", "serve"]
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.tcp import Server
 
-from servers.drivers import read_piece
 from servers.drivers.callbacks import Conversation
 from servers.drivers.reacting import READ, Program
 from servers.life.timeouts import reset_at_close
-from servers.steps import CutShort
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from servers.drivers.reacting import Watched
     from servers.life.listener import Listener
     from servers.service import Service
-    from servers.steps import Run, SendFile
+    from servers.steps import Run
 
 
 class Watch:
@@ -178,15 +176,6 @@ class Conversing(Conversation):
         """See `Conversation`."""
         self._transport.write(data)
         return self._has_room
-
-    def send_file(self, step: SendFile) -> None:
-        """Read and send it: Twisted has no way to the kernel's sendfile."""
-        try:
-            piece = read_piece(step)
-        except CutShort:
-            self.failed(CutShort)
-        else:
-            self.file_sent(has_room=self.send(piece))
 
     def run(self, step: Run) -> None:
         """See `Conversation`."""
