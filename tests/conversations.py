@@ -100,9 +100,12 @@ def _await_in_trio(connection: socket.socket, service: Service, _timeouts: Timeo
 def _block_greenlets(connection: socket.socket, service: Service, _timeouts: Timeouts) -> None:
     import gevent
     import gevent.socket
+    from gevent.hub import Hub, set_hub
 
     from servers.models.gevent import GREENLETS
 
+    # The default loop of libev would reap every child of this process, whoever waits for it.
+    set_hub(Hub(default=False))
     ours = gevent.socket.socket(fileno=connection.detach())
     # gevent's own subprocesses need the main thread: those are shown of its server.
     waiting = GREENLETS._replace(start_child=blocking.start_child)
