@@ -13,7 +13,7 @@ EFFORT ?= quick
 NAMES ?= all
 
 # A misspelt variable would silently run the default instead.
-KNOWN := PYTHON PROFILE MODELS SCENARIOS RUN BASE GATE_OPTIONS WORKERS EFFORT NAMES
+KNOWN := PYTHON PROFILE MODELS SCENARIOS PYTHONS RUN BASE GATE_OPTIONS WORKERS EFFORT NAMES
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $(v))),$(v)))
 ifneq ($(filter-out $(KNOWN),$(GIVEN)),)
 $(error unknown variable $(filter-out $(KNOWN),$(GIVEN)); there are $(KNOWN))

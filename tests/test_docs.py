@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -76,6 +78,19 @@ def test_every_make_target_that_is_named_exists() -> None:
     for page in PAGES:
         named = set(re.findall(r"^\$ make ([a-z-]+)", page.read_text("utf-8"), flags=re.MULTILINE))
         assert named <= targets, page.name
+
+
+def test_make_takes_each_of_its_variables_and_tells_a_misspelt_one() -> None:
+    variables = re.findall(r"^([A-Z_]+) \?=", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert "PYTHONS" in variables
+    help_of_make = [shutil.which("make") or "make", "help"]
+    given = [f"{variable}=x" for variable in variables]
+    assert subprocess.run([*help_of_make, *given], cwd=ROOT, capture_output=True).returncode == 0
+    misspelt = subprocess.run(
+        [*help_of_make, "PROFIL=quick"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert misspelt.returncode != 0
+    assert "unknown variable PROFIL" in misspelt.stderr
 
 
 # What the code cites.
