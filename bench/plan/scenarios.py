@@ -203,7 +203,7 @@ PROFILES: Mapping[str, Profile] = {
             shows="every scenario, five blocks",
             scenarios=(*SCENARIOS.values(), *PLACED),
             blocks=5,
-            window_seconds=0.6,
+            window_seconds=0.5,
             warm_up_seconds=0.15,
             drain_seconds=0.2,
         ),
