@@ -175,6 +175,16 @@ def test_a_model_that_one_interpreter_cannot_run_is_missing_there_and_only_there
     assert "not run" in page(one, [])
 
 
+def test_what_is_unusual_about_several_interpreters_is_said_once() -> None:
+    run = run_over(("3.11", "3.13t", "pypy3"))
+    facts = [
+        {**of, "gil": of["name"] != "3.13t", "optimized": None if of["name"] == "pypy3" else False}
+        for of in run.interpreters
+    ]
+    html = page(report_of(replace(run, interpreters=facts), trials(2.0)), [])
+    assert "3.13t without the GIL, 3.11 and 3.13t built without optimization." in html
+
+
 def test_the_charts_the_page_and_the_terminal_have_the_axis() -> None:
     drawn = {chart.name: chart for chart in charts_of(report())}
     names = [name for name in drawn if name.startswith("interpreters-")]

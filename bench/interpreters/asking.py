@@ -62,7 +62,7 @@ print(json.dumps({
     "jit": jit_on,
     "jit_built": jit_built,
     "debug": bool(have("Py_DEBUG")),
-    "optimized": "--enable-optimizations" in arguments,
+    "optimized": "--enable-optimizations" in arguments if implementation == "cpython" else None,
     "build_flags": arguments,
     "compiler": platform.python_compiler(),
     "malloc": malloc,
@@ -82,7 +82,6 @@ KINDS: Mapping[str, Any] = {
     "release": str,
     "free_threaded": bool,
     "debug": bool,
-    "optimized": bool,
     "build_flags": str,
     "compiler": str,
     "malloc": str,
@@ -90,7 +89,7 @@ KINDS: Mapping[str, Any] = {
     "libraries": list[str],
     "environment": dict[str, str],
 }
-MAY_BE_UNKNOWN = ("gil", "jit", "jit_built")
+MAY_BE_UNKNOWN = ("gil", "jit", "jit_built", "optimized")
 VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})")
 
 

@@ -21,6 +21,7 @@ from reports.charts.style import looks_of
 from reports.metrics import CPU, METRICS, P50, P99, PSS_LOADED, RATE, Metric, headlines
 from reports.stats import coverage
 from reports.studies.registry import sections_of
+from reports.studies.section import listed
 from reports.units import duration, number
 from reports.untrusted import checked, read_json, take
 
@@ -129,18 +130,19 @@ def _distrust(report: Report) -> str:
     run, machine = report.run, report.run.machine
     cpus = machine.get("cpus_allowed", machine.get("cpus"))
     blocks = max((len(c.trials) for w in report.workloads for c in w.cells), default=0)
+    # Of the servers, where these have interpreters of their own.
+    pythons = run.interpreters or [machine]
     build = [
-        words
-        for words, holds in (
-            ("a virtual machine", machine.get("hypervisor")),
-            *(
-                words
-                # Of the servers, where these have interpreters of their own.
-                for facts in run.interpreters or [machine]
-                for words in _of_python(facts)
-            ),
-        )
-        if holds
+        *(["a virtual machine"] if machine.get("hypervisor") else []),
+        *(
+            f"{listed(named)} {words}"
+            for fact, unusual, words in UNUSUAL
+            if (
+                named := [
+                    str(p.get("name") or "a Python") for p in pythons if p.get(fact) is unusual
+                ]
+            )
+        ),
     ]
     parts = [
         f"windows of {run.window_seconds:g} s",
@@ -152,17 +154,11 @@ def _distrust(report: Report) -> str:
     return f"How far to trust a figure: {', '.join(parts)}."
 
 
-def _of_python(facts: Mapping[str, Any]) -> list[tuple[str, bool]]:
-    """Return what is unusual about an interpreter, in words, and whether that holds."""
-    name = str(facts.get("name", ""))
-    unoptimized = f"{name} that was built without optimization" if name else UNOPTIMIZED
-    return [
-        (f"{name or 'Python'} without the GIL", facts.get("gil") is False),
-        (unoptimized, facts.get("optimized") is False),
-    ]
-
-
-UNOPTIMIZED = "a Python that was built without optimization"
+UNUSUAL = (
+    ("gil", False, "without the GIL"),
+    ("optimized", False, "built without optimization"),
+)
+"""Facts about a Python, the value that makes a reader wonder, and what is said then."""
 
 
 def _command(report: Report) -> str:
