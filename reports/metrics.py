@@ -346,7 +346,7 @@ _HEADLINES_OF: Mapping[str, Sequence[Metric]] = {
 
 def headlines(asked: Sample) -> Sequence[Metric]:
     """Return what to compare first under the load of a trial."""
-    has = {**dataclasses.asdict(asked.load), "backlog": asked.backlog}
+    has = dataclasses.asdict(asked.load) | dataclasses.asdict(asked.serving)
     return next((row for name, row in _HEADLINES_OF.items() if has[name]), HEADLINES)
 
 

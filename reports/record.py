@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from reports.key import CellKey
 from reports.load import Load
 from reports.schema import Record, RecordError, Values
+from reports.serving import Serving
 from reports.tally import Tally
 
 
@@ -72,6 +73,16 @@ def _sample_of_schema_1(old: Values) -> Values:
     return values
 
 
+def _sample_of_schema_2(old: Values) -> Values:
+    """Gather how the server was started, which stood among the fields of a sample of schema 2."""
+    values = dict(old)
+    serving = {name: values.pop(name) for name in ("workers", "placement")}
+    serving |= {
+        name: values.pop(name) for name in ("backlog", "receive_buffer", "link") if name in values
+    }
+    return values | {"serving": serving}
+
+
 _TALLY_OF_SCHEMA_1 = (
     "seconds", "requests", "errors", "answered", "unanswered", "connecting",
     "requests_per_connection", "interval_seconds", "interval_requests", "interval_latencies",
@@ -89,10 +100,15 @@ class Sample(Record):
         1  (2026-11)  the first; all fields in a row.
         2  (2026-11)  contains a `CellKey`, a `Load` and a `Tally`; says under which interpreter
                       and on which host its server ran. `file_bytes` follows from the load.
+        3  (2026-11)  contains a `Serving`, which says also how long a thread might keep the GIL
+                      and the most CPUs that the server was to have.
     """
 
-    SCHEMA: ClassVar[int] = 2
-    READERS: ClassVar[Mapping[int, Callable[[Values], Values]]] = {1: _sample_of_schema_1}
+    SCHEMA: ClassVar[int] = 3
+    READERS: ClassVar[Mapping[int, Callable[[Values], Values]]] = {
+        1: _sample_of_schema_1,
+        2: _sample_of_schema_2,
+    }
 
     # The cell and the trial.
     run: str
@@ -104,11 +120,7 @@ class Sample(Record):
 
     # What was asked, and of whom.
     load: Load
-    workers: int  # of a pool; 0: the model has none
-    backlog: int = 0  # of connections that may wait to be accepted; 0: the server's own
-    receive_buffer: int = 0  # of its socket of datagrams, before the kernel doubles it; 0: its own
-    link: str = ""  # how it is reached: empty, over loopback; "veth", a pair of virtual cards
-    placement: str  # split, same or free
+    serving: Serving  # the pool of 0 workers: the model has none
     server_cpus: list[int]
     client_cpus: list[int]
     host: str = ""  # where the server ran; empty: where the conductor did

@@ -20,6 +20,7 @@ from reports.histogram import Histogram, slot_of
 from reports.key import CellKey
 from reports.load import Load
 from reports.record import Run, Sample
+from reports.serving import Serving
 from reports.tally import Tally
 
 MACHINE = {
@@ -160,8 +161,7 @@ def make_sample(
             argument=load.argument,
             seed=block,
         ),
-        workers=traits.workers,
-        placement=load.placement,
+        serving=Serving(workers=traits.workers, placement=load.placement),
         server_cpus=[0],
         client_cpus=[1],
         tally=Tally(
@@ -196,8 +196,9 @@ def make_sample(
 
 
 def changed(sample: Sample, **changes: Any) -> Sample:
-    """Return the sample with fields of its own, of its cell, its load or its tally changed."""
-    whole: dict[str, Any] = {"cell": sample.cell, "load": sample.load, "tally": sample.tally}
+    """Return the sample with fields of its own, or of what it contains, changed."""
+    parts = ("cell", "load", "serving", "tally")
+    whole: dict[str, Any] = {name: getattr(sample, name) for name in parts}
     for name, value in changes.items():
         owner = next((each for each in whole if name in names_of(whole[each])), None)
         if owner == "cell":

@@ -52,7 +52,7 @@ def a_run(log_r: float = 0.0, figures: dict[str, float] | None = None) -> Baseli
         commit="0123456789ab",
         machine=fingerprint(),
         reference=reference_load.VERSION,
-        placement=LOAD.placement,
+        placement=LOAD.serving.placement,
         shape={"blocks": 2, "slices": TINY.slices, "slice_seconds": TINY.slice_seconds},
         seed=1,
         reference_us=[2.5 * math.exp(log_r)] * 2,

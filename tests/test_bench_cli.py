@@ -164,7 +164,7 @@ def test_a_placement_for_all_and_a_budget_are_recorded_and_shown(tmp_path: Path)
     assert record.placement_override == "same"
     assert record.options["precision"] == 0.001
     assert set(record.wake_up_ns) <= {"same", "split"}
-    assert {sample.placement for sample in samples} == {"same"}
+    assert {sample.serving.placement for sample in samples} == {"same"}
     assert all(sample.server_cpus == sample.client_cpus for sample in samples)
     assert all(sample.ceiling_requests_per_second > 0 for sample in samples)
 

@@ -13,6 +13,7 @@ from bench.measure.placement import allowed_cpus
 from bench.measure.trial import measure
 from bench.plan.order import PlannedTrial, cells
 from bench.plan.scenarios import FILES, SCENARIOS, find_profile, find_scenario
+from reports.serving import Serving
 from servers.catalog import find
 
 
@@ -34,7 +35,7 @@ def test_the_folder_is_gone_after_an_interrupt_too() -> None:
 def test_requests_that_are_not_about_files_get_no_folder() -> None:
     with root_of(SCENARIOS["echo"].load) as folder:
         assert folder == ""
-    assert "--root" not in command(find("thread"), 0)
+    assert "--root" not in command(find("thread"), Serving())
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -49,7 +50,7 @@ def test_a_trial_moves_files_and_says_how_large_they_were(name: str) -> None:
 
 
 def test_a_trial_has_commands_run_and_counts_what_they_cost() -> None:
-    assert "--exec" not in command(find("thread"), 0)
+    assert "--exec" not in command(find("thread"), Serving())
     trial = PlannedTrial(cells([find("thread")], [find_scenario("exec")])[0], block=1)
     profile = replace(find_profile("exec"), window_seconds=0.2, warm_up_seconds=0.05)
     sample = measure(trial, profile, "run", allowed_cpus())

@@ -235,7 +235,7 @@ def functions(path: Path) -> set[str]:
 def test_the_scenarios_of_the_method_are_those_of_the_code() -> None:
     tables = list(rows(section("method.md", "Scenarios")))
     assert [row for row in tables if row[0] in SCENARIOS] == [
-        [row.name, row.level, row.placement, row.shows] for row in SCENARIOS.values()
+        [row.name, row.level, row.serving.placement, row.shows] for row in SCENARIOS.values()
     ]
     assert [row for row in tables if row[0] in PROFILES] == [
         [

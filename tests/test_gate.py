@@ -125,13 +125,13 @@ def test_a_server_that_fails_is_not_tried_again(conducted: Conduct) -> None:
 
 def test_the_gates_echo_has_the_least_work_and_one_cpu() -> None:
     assert scenario_named("echo").load.size_bytes == 64
-    assert placed(scenario_named("echo"), "").placement == "same"
-    assert placed(scenario_named("echo"), "split").placement == "split"
+    assert placed(scenario_named("echo"), "").serving.placement == "same"
+    assert placed(scenario_named("echo"), "split").serving.placement == "split"
 
 
 def test_what_is_about_several_cpus_keeps_them_unless_told() -> None:
-    assert placed(SCENARIOS["compute"], "").placement == "free"
-    assert placed(SCENARIOS["compute"], "same").placement == "same"
+    assert placed(SCENARIOS["compute"], "").serving.placement == "free"
+    assert placed(SCENARIOS["compute"], "same").serving.placement == "same"
 
 
 # The verb.

@@ -314,11 +314,11 @@ def test_the_speed_up_over_cores_is_told_against_the_ideal() -> None:
 
 def test_more_cpus_than_there_are_are_left_out_and_a_server_gets_so_many_of_them() -> None:
     profile = find_profile("cores")
-    assert [row.cpus for row in profile.within(2).scenarios] == [1, 2]
+    assert [row.serving.cpus for row in profile.within(2).scenarios] == [1, 2]
     assert {row.level.rpartition(", ")[2] for row in profile.within(2).scenarios} == {
         "server on 1 CPU", "server on 2 CPUs",
     }  # fmt: skip
-    placed = [place("free", [0, 1, 2, 3], row.cpus) for row in profile.within(2).scenarios]
+    placed = [place("free", [0, 1, 2, 3], row.serving.cpus) for row in profile.within(2).scenarios]
     assert placed == [([0], [0, 1, 2, 3]), ([0, 1], [0, 1, 2, 3])]
     assert place("split", [0, 1]) == ([0], [1])
 

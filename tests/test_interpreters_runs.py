@@ -21,6 +21,7 @@ from bench.plan.precision import QuantityError, switch_seconds
 from bench.plan.scenarios import SCENARIOS, find_profile
 from reports.cells.workload import workloads_of
 from reports.record import Run, Sample
+from reports.serving import Serving
 from reports.store import Store
 from servers.catalog import MODELS, find
 from servers.protocol import COMPUTE, ECHO, UPPER, frame
@@ -83,11 +84,11 @@ def test_a_library_must_be_there_for_the_interpreter_that_is_to_run_it() -> None
 def test_a_server_is_started_by_its_interpreter_with_its_libraries_and_its_settings() -> None:
     interpreter = replace(OTHER, path="/opt/py", libraries=("/opt/libraries",))
     model = find("thread")
-    assert command(model, 0, interpreter=interpreter)[:3] == ["/opt/py", "-S", "-m"]
+    assert command(model, Serving(), interpreter=interpreter)[:3] == ["/opt/py", "-S", "-m"]
     assert import_path(model, Path("/home"), interpreter) == "/home"
     needy = model._replace(needs=("psutil",))
     assert import_path(needy, Path("/home"), interpreter) == f"/home{os.pathsep}/opt/libraries"
-    server = Server(model, workers=0, cpus=CPUS, interpreter=interpreter)
+    server = Server(model, cpus=CPUS, interpreter=interpreter)
     assert server._environment()["PYTHON_GIL"] == "1"
 
 
@@ -96,14 +97,14 @@ def test_a_server_that_runs_under_another_python_than_it_should_is_no_trial() ->
     liar = replace(OWN, name="3.14", facts=facts)
     with (
         pytest.raises(ServerDied, match=r"3\.14 is cpython 3\.14\.0, and the server says"),
-        Server(find("serial"), workers=0, cpus=CPUS, interpreter=liar) as server,
+        Server(find("serial"), cpus=CPUS, interpreter=liar) as server,
     ):
         server.wait_until_answering()
 
 
 def test_what_a_server_says_at_its_start_and_end_and_what_was_set_is_recorded() -> None:
     (interpreter,) = resolve([f"mine={sys.executable}:PYTHONMALLOC=malloc"])
-    scenario = replace(SCENARIOS["echo"], switch_seconds=0.0005)
+    scenario = SCENARIOS["echo"].served(switch_seconds=0.0005)
     (cell,) = cells([find("thread")], [scenario], interpreters=(interpreter,))
     sample = measure(PlannedTrial(cell, block=1), SHORT, "a-run", CPUS)
     assert sample.failure == ""
@@ -207,7 +208,9 @@ def test_a_model_of_each_driver_serves_and_stops_under_another_interpreter(other
     (interpreter,) = resolve([f"other={other.facts['path']}"])
     for name in PER_DRIVER:
         model = find(name)
-        server = Server(model, workers=model.workers and 2, cpus=CPUS, interpreter=interpreter)
+        server = Server(
+            model, Serving(workers=model.workers and 2), cpus=CPUS, interpreter=interpreter
+        )
         with server:
             server.wait_until_answering()
             with Peer(server.port) as peer:

@@ -19,6 +19,7 @@ from bench.gate.worktree import copy_servers
 from bench.measure import launch, meter
 from bench.measure.launch import Server, ServerDied, command, import_path
 from clients.probe import Probe
+from reports.serving import Serving
 from servers.catalog import MODELS, find
 from tests.conftest import ROOT
 
@@ -41,7 +42,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     def make(script: str) -> Server:
         line = [sys.executable, "-S", "-c", "import os, signal, sys, time\n" + script]
         monkeypatch.setattr(launch, "command", lambda *_: line)
-        return Server(MODELS[0], workers=0, cpus=CPUS)
+        return Server(MODELS[0], cpus=CPUS)
 
     return make
 
@@ -65,7 +66,7 @@ def start_and_stop(server: Server) -> None:
 
 
 def test_a_server_answers_on_its_cpus_and_leaves_nothing_behind() -> None:
-    with Server(find("thread"), workers=0, cpus=CPUS[:1]) as server:
+    with Server(find("thread"), cpus=CPUS[:1]) as server:
         server.wait_until_answering()
         assert os.sched_getaffinity(server.pid) == set(CPUS[:1])
         assert 0 < server.ready_seconds <= server.first_answer_seconds
@@ -77,7 +78,7 @@ def test_a_server_answers_on_its_cpus_and_leaves_nothing_behind() -> None:
 
 
 def test_a_pool_gets_its_workers_and_all_of_them_end() -> None:
-    with Server(find("process-pool"), workers=3, cpus=CPUS) as server:
+    with Server(find("process-pool"), Serving(workers=3), cpus=CPUS) as server:
         server.wait_until_answering()
         assert meter.footprint(server.pid).processes >= 4
     assert meter.running(server.pid) == []
@@ -88,7 +89,7 @@ def test_only_a_model_that_needs_a_distribution_finds_what_is_installed(tmp_path
     for needs, found in (((), "False"), (("psutil",), "True")):
         model = MODELS[0]._replace(needs=needs)
         asked = subprocess.run(
-            [*takewhile(lambda word: word != "-m", command(model, 0)), "-c", look],
+            [*takewhile(lambda word: word != "-m", command(model, Serving())), "-c", look],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": import_path(model, tmp_path)},
             check=True,
@@ -120,14 +121,14 @@ def test_a_row_over_a_library_serves_by_its_entry_with_its_options_and_without_s
     head, rows, tail = catalog.read_text().partition("MODELS: tuple[Model, ...] = (")
     catalog.write_text(f"{head}{rows}Model({row}),{tail}")
     model = MODELS[0]._replace(name="needy", module="needy", needs=("psutil",))
-    with Server(model, workers=0, cpus=CPUS, home=tmp_path) as server:
+    with Server(model, cpus=CPUS, home=tmp_path) as server:
         server.wait_until_answering()
         assert server._with_last_words("").endswith("False psutil 7")
 
 
 def test_only_a_pool_is_told_a_size() -> None:
-    assert "--workers" not in command(find("thread"), 0)
-    assert command(find("thread-pool"), 8)[-2:] == ["--workers", "8"]
+    assert "--workers" not in command(find("thread"), Serving())
+    assert command(find("thread-pool"), Serving(workers=8))[-2:] == ["--workers", "8"]
 
 
 def test_a_server_that_dies_at_its_start_shows_its_last_words(scripted: Scripted) -> None:
@@ -170,7 +171,7 @@ def test_a_server_that_is_not_where_it_says_has_no_first_answer(scripted: Script
 
 
 def test_a_server_that_is_killed_is_found_dead_and_what_it_left_is_killed() -> None:
-    server = Server(find("process-pool"), workers=2, cpus=CPUS)
+    server = Server(find("process-pool"), Serving(workers=2), cpus=CPUS)
     with pytest.raises(ServerDied, match=r"the server died \(SIGKILL\)"):
         live(server, kill)
     assert meter.running(server.pid) == []
@@ -184,7 +185,7 @@ def test_a_dead_server_is_told_while_it_should_run() -> None:
             server.check_alive()
 
     with pytest.raises(ServerDied):
-        live(Server(find("serial"), workers=0, cpus=CPUS), kill_and_check)
+        live(Server(find("serial"), cpus=CPUS), kill_and_check)
 
 
 def test_a_server_that_ignores_sigterm_is_killed_and_reported(
@@ -231,7 +232,8 @@ def test_a_server_does_not_outlive_a_conductor_that_is_killed() -> None:
         "import os, signal\n"
         "from bench.measure.launch import Server\n"
         "from servers.catalog import find\n"
-        f"server = Server(find('process-pool'), workers=2, cpus={CPUS}).__enter__()\n"
+        "from reports.serving import Serving\n"
+        f"server = Server(find('process-pool'), Serving(workers=2), cpus={CPUS}).__enter__()\n"
         "server.wait_until_answering()\n"
         "print(server.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -17,6 +17,7 @@ from bench.measure.launch import Server
 from bench.measure.meter import Process, Reading, Switches, Usage, parse_stat, tree_of, usage
 from bench.measure.placement import allowed_cpus
 from clients.probe import Probe
+from reports.serving import Serving
 from servers.catalog import find
 
 STAT = (
@@ -96,7 +97,7 @@ def test_children_that_start_and_end_inside_the_window_agree_with_the_kernels_ac
 @pytest.mark.quiet
 def test_the_process_model_under_churn_agrees_with_the_kernels_account_of_it() -> None:
     start = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with Server(find("process"), workers=0, cpus=allowed_cpus()) as server:
+    with Server(find("process"), cpus=allowed_cpus()) as server:
         server.wait_until_answering()
         before = meter.settle(server.pid)
         for _ in range(400):
@@ -211,7 +212,7 @@ def test_a_window_in_which_nothing_happened_used_nothing() -> None:
 
 def test_connections_are_counted_by_the_process_that_holds_them() -> None:
     row = find("prefork-asyncio")
-    with Server(row, workers=2, cpus=allowed_cpus()) as server, ExitStack() as stack:
+    with Server(row, Serving(workers=2), cpus=allowed_cpus()) as server, ExitStack() as stack:
         server.wait_until_answering()
         for _ in range(9):
             probe = stack.enter_context(Probe(server.host, server.port))

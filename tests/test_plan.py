@@ -19,7 +19,7 @@ def test_the_standard_profile_is_every_model_x_6_scenarios_and_3_models_placed_a
 
 def test_what_depends_on_placement_is_run_on_one_cpu_and_on_two() -> None:
     placements = {
-        (cell.model.name, cell.scenario.placement)
+        (cell.model.name, cell.scenario.serving.placement)
         for cell in cells(TCP, STANDARD.scenarios)
         if cell.scenario.name == "echo"
     }
@@ -62,7 +62,7 @@ def test_a_load_over_tcp_is_no_cell_of_a_model_of_datagrams_and_the_other_way_ro
 
 
 def test_a_level_about_pools_is_run_by_pools_only() -> None:
-    levels = [row for row in find_profile("full").scenarios if row.workers]
+    levels = [row for row in find_profile("full").scenarios if row.serving.workers]
     paired = cells(TCP, levels, workers=4)
     assert {cell.model for cell in paired} == {model for model in TCP if model.workers}
     assert {cell.workers for cell in paired} == {8}

@@ -25,7 +25,7 @@ def capacities_of(paired: Sequence[PlannedCell]) -> dict[PlannedCell, float]:
     speeds = {"thread": 40_000.0, "asyncio": 30_000.0, "serial": 0.0}
     halved = {"same": 0.5}
     return {
-        probe: speeds[probe.model.name] * halved.get(probe.scenario.placement, 1.0)
+        probe: speeds[probe.model.name] * halved.get(probe.scenario.serving.placement, 1.0)
         for probe in probes(paired)
     }
 
@@ -37,7 +37,7 @@ def test_a_fixed_rate_is_a_share_of_the_slowest_model_at_its_slowest_placement()
         (0.25, 3_800.0),  # of 15,000, to two digits
         (0.5, 7_500.0),
     }
-    assert {cell.scenario.placement for cell in resolved} == {"split", "same"}
+    assert {cell.scenario.serving.placement for cell in resolved} == {"split", "same"}
 
 
 def test_a_curve_runs_up_to_and_over_each_models_own_capacity() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from reports.histogram import Histogram
 from reports.record import Record, RecordError, Run, Sample
+from reports.serving import Serving
 from reports.store import RunFolder
 from tests.runs import make_run, make_sample
 
@@ -62,6 +63,7 @@ def within(name: str, **change: Any) -> dict[str, Any]:
         (within("load", colour="red"), "load has no field 'colour'"),
         (within("load", depth=0), "load: depth must be 1 to 4096, not 0"),
         (within("load", spin=1), "load.spin is 1, which is no bool"),
+        (within("serving", workers="many"), "serving.workers is 'many', which is no int"),
         (within("cell", model=None), "cell.model is None, which is no str"),
         (make_sample().to_json() | {"load": "heavy"}, "load is 'heavy', which is no Load"),
         (make_sample().to_json() | {"block": True}, "block is True, which is no int"),
@@ -74,7 +76,7 @@ def test_a_field_that_does_not_belong_is_named(values: dict[str, Any], says: str
         Sample.from_json(values)
 
 
-@pytest.mark.parametrize("field", ["run", "cell", "load"])
+@pytest.mark.parametrize("field", ["run", "cell", "load", "serving"])
 def test_a_missing_field_is_named(field: str) -> None:
     values = make_sample().to_json()
     del values[field]
@@ -119,22 +121,43 @@ def test_a_run_of_schema_1_is_read_with_its_cells_loads_and_figures() -> None:
         assert (sample.server, sample.host) == ({}, "")
 
 
+def test_a_run_of_schema_2_is_read_with_how_its_servers_were_started() -> None:
+    _, samples = RunFolder(GOLDEN / "run-schema-2").read()
+    lines = (GOLDEN / "run-schema-2" / "run.jsonl").read_text().splitlines()
+    old = [json.loads(line) for line in lines[1:]]
+    moved = ("workers", "placement", "backlog", "receive_buffer", "link")
+    assert all(len({values[name] for values in old}) > 1 for name in moved)  # it has them all
+    for sample, values in zip(samples, old, strict=True):
+        assert values["schema"] == 2
+        assert sample.serving == Serving(**{name: values[name] for name in moved})
+        assert sample.to_json()["load"] == values["load"]
+        assert sample.to_json()["tally"] == values["tally"]
+
+
 LOAD_OF_SCHEMA_1 = (
     "connections", "depth", "session", "kind", "size_bytes", "argument", "rate", "idle_connections",
 )  # fmt: skip
 
 
-def test_what_was_read_of_schema_1_is_written_in_the_present_one_and_read_again() -> None:
-    _, samples = RunFolder(GOLDEN / "run-schema-1").read()
+@pytest.mark.parametrize("schema", [1, 2])
+def test_what_was_read_of_an_older_schema_is_written_in_the_present_one_and_read_again(
+    schema: int,
+) -> None:
+    _, samples = RunFolder(GOLDEN / f"run-schema-{schema}").read()
     for sample in samples:
         values = json.loads(json.dumps(sample.to_json()))
         assert values["schema"] == Sample.SCHEMA
         assert Sample.from_json(values) == sample
 
 
-@pytest.mark.parametrize("name", ["model", "connections", "block"])
-def test_a_sample_of_schema_1_that_lacks_a_field_is_refused_and_says_which(name: str) -> None:
-    line = (GOLDEN / "run-schema-1" / "run.jsonl").read_text().splitlines()[1]
+@pytest.mark.parametrize(
+    ("schema", "name"),
+    [(1, "model"), (1, "connections"), (1, "block"), (2, "workers"), (2, "placement")],
+)
+def test_a_sample_of_an_older_schema_that_lacks_a_field_is_refused_and_says_which(
+    schema: int, name: str
+) -> None:
+    line = (GOLDEN / f"run-schema-{schema}" / "run.jsonl").read_text().splitlines()[1]
     values = json.loads(line)
     del values[name]
     with pytest.raises(RecordError, match=name):

@@ -38,6 +38,7 @@ from clients.load import ERROR_KINDS, AimedLoad
 from reports.key import CellKey
 from reports.load import Load
 from reports.record import Sample
+from reports.serving import USUAL, Serving
 from reports.store import RunFolder, Store
 from reports.tally import Tally
 from servers.catalog import Model, find
@@ -150,7 +151,7 @@ def test_every_model_can_be_measured(model: Model) -> None:
     sample = measure(turn, SHORT, "a-run", CPUS)
     assert sample.failure == ""
     assert sample.tally.requests > 0
-    assert sample.workers == (4 if model.workers else 0)
+    assert sample.serving.workers == (4 if model.workers else 0)
 
 
 def test_a_pool_of_processes_is_measured_as_a_whole() -> None:
@@ -287,9 +288,7 @@ def test_an_open_loop_is_recorded_with_its_lags_and_whether_the_generator_span()
     assert sample.tally.send_lags.count == pytest.approx(50, abs=1)
     assert sample.tally.services.count > 0
     shared = measure(
-        PlannedTrial(
-            cells([find("thread")], [dataclasses.replace(scenario, placement="same")])[0], 1
-        ),
+        PlannedTrial(cells([find("thread")], [scenario.served(placement="same")])[0], 1),
         SHORT,
         "a-run",
         CPUS,
@@ -320,8 +319,8 @@ def test_a_model_that_cannot_hold_a_rung_is_not_sent_up_the_next_and_both_say_so
 
 
 def test_a_backlog_is_passed_to_the_server() -> None:
-    assert command(find("thread"), 0, 5)[-2:] == ["--backlog", "5"]
-    assert "--backlog" not in command(find("thread"), 0)
+    assert command(find("thread"), Serving(backlog=5))[-2:] == ["--backlog", "5"]
+    assert "--backlog" not in command(find("thread"), Serving())
 
 
 def test_a_load_has_one_ceiling_a_block_and_every_sample_of_the_block_has_it(
@@ -421,8 +420,7 @@ def sample_of(failure: str = "") -> Sample:
         started="",
         failure=failure,
         load=echo.load,
-        workers=0,
-        placement="split",
+        serving=USUAL,
         server_cpus=[0],
         client_cpus=[1],
         tally=Tally(seconds=0.5, requests=1_000),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
@@ -34,7 +33,7 @@ def test_every_row_is_a_load_that_the_engine_accepts_and_a_known_placement(
     scenario: Scenario,
 ) -> None:
     AimedLoad.at("127.0.0.1", 1, scenario.load)
-    assert scenario.placement in PLACEMENTS
+    assert scenario.serving.placement in PLACEMENTS
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda row: row.name)
@@ -146,14 +145,14 @@ def test_only_loads_that_nothing_else_limits_have_a_ceiling() -> None:
     saturating = {row.name for rows in STUDIES.values() for row in rows if row.saturates}
     assert saturating == {"scaling", "memory", "udp-size"}
     # The null server is reached over loopback.
-    assert not any(row.saturates for row in STUDIES["udp-size"] if row.link)
+    assert not any(row.saturates for row in STUDIES["udp-size"] if row.serving.link)
 
 
 def test_one_placement_for_all_makes_rows_that_differ_in_nothing_else_one() -> None:
     rate = find_profile("rate").placed("same")
     assert len(rate.scenarios) == 2
-    assert {row.placement for row in rate.scenarios} == {"same"}
+    assert {row.serving.placement for row in rate.scenarios} == {"same"}
     standard = find_profile("standard").placed("free")
     assert [row for row in standard.scenarios if row.name == "echo"] == [
-        replace(SCENARIOS["echo"], placement="free")
+        SCENARIOS["echo"].served(placement="free")
     ]

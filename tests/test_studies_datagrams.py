@@ -91,7 +91,7 @@ def test_size_says_where_fragments_begin_and_what_they_cost() -> None:
 
 
 def test_size_over_loopback_alone_says_that_it_is() -> None:
-    section = found("udp-size", [sample for sample in SIZES if not sample.link])
+    section = found("udp-size", [sample for sample in SIZES if not sample.serving.link])
     assert section.finding.startswith("Only loopback")
 
 

@@ -196,7 +196,7 @@ def trial_of(model: str, scenario: Scenario, placement: str = "", workers: int =
     """Measure one model once."""
     cell: PlannedCell = cells([find(model)], [scenario], workers)[0]
     cpus = allowed_cpus()
-    where = place(placement or scenario.placement, cpus)
+    where = place(placement or scenario.serving.placement, cpus)
     return measure(PlannedTrial(cell, block=1), PROFILE, "", where)
 
 

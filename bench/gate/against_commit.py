@@ -70,7 +70,7 @@ def judge(
         head=f"the working tree ({fingerprint()['commit']})",
         started=began.isoformat(timespec="seconds"),
         seconds=time.monotonic() - started,
-        placement=", ".join(dict.fromkeys(scenario.placement for scenario in scenarios)),
+        placement=", ".join(dict.fromkeys(scenario.serving.placement for scenario in scenarios)),
         method=(
             f"side by side, {rules.pairs} pairs of fresh servers in a block, in each {shape.slices}"
             f" pairs of {shape.slice_seconds:g} s slices, seed {rules.seed}"

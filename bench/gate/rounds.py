@@ -21,7 +21,7 @@ __all__ = [
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.measure.pairs import Shape, SideBySide
@@ -62,8 +62,9 @@ def placed(scenario: Scenario, placement: str) -> Scenario:
     Those that are about what several CPUs can do at once keep their own placement unless told.
     """
     if placement:
-        return replace(scenario, placement=placement)
-    return replace(scenario, placement=PLACEMENT) if scenario.placement == "split" else scenario
+        return scenario.served(placement=placement)
+    is_split = scenario.serving.placement == "split"
+    return scenario.served(placement=PLACEMENT) if is_split else scenario
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ def verdicts(
     cases = [
         _Case(
             cell,
-            SideBySide(place(cell.scenario.placement, cpus), rules.shape),
+            SideBySide(place(cell.scenario.serving.placement, cpus), rules.shape),
             rules.limits_of(cell.scenario.name),
         )
         for cell in cells

@@ -207,7 +207,7 @@ def judge(
 
 
 def _placement(scenarios: Sequence[Scenario]) -> str:
-    return ", ".join(dict.fromkeys(scenario.placement for scenario in scenarios))
+    return ", ".join(dict.fromkeys(scenario.serving.placement for scenario in scenarios))
 
 
 def _reasons(kept: Sequence[BaselineRun], scenarios: Sequence[Scenario]) -> list[str]:
@@ -272,7 +272,7 @@ def measure(
 
 def _one_server(cell: PlannedCell, shape: Shape) -> tuple[dict[str, list[float]], dict[str, int]]:
     """Return every slice's figures of a fresh server, and its errors; SideFailed."""
-    conditions = SideBySide(place(cell.scenario.placement, allowed_cpus()), shape)
+    conditions = SideBySide(place(cell.scenario.serving.placement, allowed_cpus()), shape)
     with root_of(cell.scenario.load) as root, Side("head", cell, ROOT, root, conditions) as side:
         side.open()
         slices = [side.slice() for _ in range(shape.slices)]

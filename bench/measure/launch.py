@@ -32,6 +32,7 @@ from clients.engine.driver import allow_descriptors
 from clients.load import AimedLoad
 from clients.probe import Probe
 from reports.load import Load
+from reports.serving import USUAL, Serving
 from servers import catalog
 
 READY_SECONDS = 20.0
@@ -61,13 +62,10 @@ class ServerDied(TroubleError):  # noqa: N818  # it says what happened; the serv
 
 def command(
     model: catalog.Model,
-    workers: int,
-    backlog: int = 0,
+    serving: Serving,
     root: str = "",
-    switch_seconds: float = 0.0,
     interpreter: Interpreter = OWN,
     programs: Sequence[str] = (),
-    receive_buffer: int = 0,
     link: Link = LOOPBACK,
 ) -> list[str]:
     """Return the command line of a server.
@@ -75,14 +73,7 @@ def command(
     Without `site` (-S): what site-packages hooks into every interpreter is not the server's own
     cost. Where what a model needs is found then, `import_path` says.
     """
-    values = {
-        "--workers": workers,
-        "--backlog": backlog,
-        "--root": root,
-        "--switch-interval": switch_seconds,
-        "--receive-buffer": receive_buffer,
-        "--host": link.host,
-    }
+    values = serving.options | {"--root": root, "--host": link.host}
     options = [word for name, value in values.items() if value for word in (name, str(value))]
     for program in programs:  # as many at a time as are asked for
         options += ["--exec-at-once", "0", "--exec", program]
@@ -108,31 +99,18 @@ class Server:
     def __init__(
         self,
         model: catalog.Model,
+        serving: Serving = USUAL,  # its link has been made by who starts the server
         *,
-        workers: int,
         cpus: Sequence[int],
-        backlog: int = 0,
         root: str = "",  # the folder that it serves files from; empty: none
         programs: Sequence[str] = (),  # what it runs for whoever asks, as --exec takes it
         home: Path = ROOT,  # the folder that holds the `servers` package to run
         interpreter: Interpreter = OWN,
-        switch_seconds: float = 0.0,  # 0: as the interpreter has it
         holds: int = 0,  # connections that its stop will have to end
-        receive_buffer: int = 0,  # 0: as the kernel has it
         link: Link = LOOPBACK,
     ) -> None:
         self._stop_seconds = STOP_SECONDS + holds * STOP_SECONDS_EACH
-        self._command = command(
-            model,
-            workers,
-            backlog,
-            root,
-            switch_seconds,
-            interpreter,
-            programs,
-            receive_buffer,
-            link,
-        )
+        self._command = command(model, serving, root, interpreter, programs, link)
         self._home = home
         self._transport = model.transport
         self._interpreter = interpreter

@@ -160,14 +160,12 @@ class Side:
         self._shape = conditions.shape
         self._server = Server(
             cell.model,
-            workers=cell.workers,
+            cell.serving,
             cpus=conditions.placement.server,
-            backlog=cell.scenario.backlog,
             root=root,
             programs=programs_of(cell.scenario.load),
             home=home,
             interpreter=cell.interpreter,
-            switch_seconds=cell.scenario.switch_seconds,
         )
         self._cpus = conditions.placement.client
 

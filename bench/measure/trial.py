@@ -41,18 +41,15 @@ def measure(
     try:
         with (
             root_of(scenario.load) as root,
-            linked(scenario.link) as link,
+            linked(scenario.serving.link) as link,
             Server(
                 trial.cell.model,
-                workers=trial.cell.workers,
+                trial.cell.serving,
                 cpus=placement.server,
-                backlog=scenario.backlog,
                 root=root,
                 programs=programs_of(scenario.load),
                 interpreter=trial.cell.interpreter,
-                switch_seconds=scenario.switch_seconds,
                 holds=scenario.load.idle_connections,
-                receive_buffer=scenario.receive_buffer,
                 link=link,
             ) as server,
             Generator(cpus=placement.client) as generator,
@@ -76,7 +73,7 @@ def untried(
 ) -> Sample:
     """Return the record of a trial before it has any figures: the cell and its load."""
     scenario = trial.cell.scenario
-    placement = place(scenario.placement, cpus, scenario.cpus)
+    placement = place(scenario.serving.placement, cpus, scenario.serving.cpus)
     spin = bool(scenario.load.rate) and placement.apart and scenario.spins
     return Sample(
         run=run_id,
@@ -85,13 +82,9 @@ def untried(
         started=datetime.now(UTC).isoformat(timespec="milliseconds"),
         stopped=stopped,
         load=dataclasses.replace(scenario.load, spin=spin, seed=trial.block),
-        workers=trial.cell.workers,
-        placement=scenario.placement,
+        serving=trial.cell.serving,
         server_cpus=placement.server,
         client_cpus=placement.client,
-        backlog=scenario.backlog,
-        receive_buffer=scenario.receive_buffer,
-        link=scenario.link,
     )
 
 

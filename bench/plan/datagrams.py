@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.plan.scenario import ECHO, Scenario
 from reports.load import Load
+from reports.serving import Serving
 
 LOST_SECONDS = 0.5
 """After which a request is lost: what takes so long over loopback has not waited but gone."""
@@ -39,7 +40,7 @@ DATAGRAMS: Mapping[str, Scenario] = {
                 # 64 that wait for one another take 1.3 s.
                 request_timeout_seconds=5.0,
             ),
-            placement="free",
+            serving=Serving(placement="free"),
         ),
     )
 }
@@ -61,7 +62,7 @@ STUDIES_OF_DATAGRAMS: Mapping[str, tuple[Scenario, ...]] = {
                 rate=rate,
                 request_timeout_seconds=LOST_SECONDS,
             ),
-            receive_buffer=receive_buffer,
+            serving=Serving(receive_buffer=receive_buffer),
         )
         for receive_buffer in (8_192, 106_496, 2_097_152)
         for rate in (5_000, 10_000, 20_000, 40_000)
@@ -77,7 +78,7 @@ STUDIES_OF_DATAGRAMS: Mapping[str, tuple[Scenario, ...]] = {
                 size_bytes=size_bytes,
                 request_timeout_seconds=LOST_SECONDS,
             ),
-            link=link,
+            serving=Serving(link=link),
         )
         for link in ("", "veth")
         # 1,464 is the last payload that fits into 1,500 bytes with the headers of IP, UDP and ours.

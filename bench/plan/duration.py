@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ["about", "plan_seconds"]
 
-import dataclasses
 from collections.abc import Sequence
 
 from bench.plan.order import PlannedCell
@@ -26,9 +25,7 @@ def plan_seconds(cells: Sequence[PlannedCell], profile: Profile) -> float:
     """Return about how many seconds all blocks of a plan will take."""
     trial = profile.warm_up_seconds + profile.window_seconds + AROUND_SECONDS
     # As in a run: the size of a pool is nothing to the null server.
-    loads = {
-        dataclasses.replace(cell.scenario, workers=0) for cell in cells if cell.scenario.saturates
-    }
+    loads = {cell.scenario.served(workers=0) for cell in cells if cell.scenario.saturates}
     seconds = profile.ceiling_seconds
     ceilings = len(loads) * (seconds + CEILING_AROUND_SECONDS) if seconds else 0.0
     return profile.blocks * (len(cells) * trial + ceilings)

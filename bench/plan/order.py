@@ -12,13 +12,14 @@ __all__ = ["Ladder", "Pairing", "PlannedCell", "PlannedTrial", "cells", "endless
 import random
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import NamedTuple
 
 from bench.interpreters.named import OWN, Interpreter
 from bench.plan.scenarios import Scenario
 from reports.key import CellKey
+from reports.serving import Serving
 from servers.catalog import Model
 
 
@@ -55,6 +56,11 @@ class PlannedCell:
         )
 
     @property
+    def serving(self) -> Serving:
+        """How its server is started: as the scenario says, with the workers of this model."""
+        return replace(self.scenario.serving, workers=self.workers)
+
+    @property
     def ladder(self) -> Ladder:
         """The ladder that the cell is a rung of, if its load has idle connections."""
         return Ladder(self.model.name, self.interpreter.name, self.scenario.name, self.workers)
@@ -85,14 +91,14 @@ def cells(
         PlannedCell(
             model,
             scenario,
-            model.workers and (scenario.workers or workers or model.workers),
+            model.workers and (scenario.serving.workers or workers or model.workers),
             interpreter,
         )
         for scenario in scenarios
         for model in models
         for interpreter in interpreters
         if model.transport == scenario.load.transport
-        and (model.workers or not scenario.workers)
+        and (model.workers or not scenario.serving.workers)
         and (not scenario.models or model.name in scenario.models)
         and Pairing(model, interpreter) not in left_out
     ]

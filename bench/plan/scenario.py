@@ -1,4 +1,4 @@
-"""A workload: a load, where it runs, what it is there to show, and its level in words."""
+"""A workload: a load, how it is served, what it is there to show, and its level in words."""
 
 from __future__ import annotations
 
@@ -9,30 +9,29 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reports.load import FILE_KINDS, Load
+from reports.serving import USUAL, Serving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A load, where it runs, and what it is there to show."""
+    """A load, how and where it is served, and what it is there to show."""
 
     name: str
     shows: str
     load: Load
-    placement: str = "split"  # one of bench.measure.placement.PLACEMENTS
-    workers: int = 0  # of a pool; 0: as many as the model's row says
+    serving: Serving = USUAL
     share: float = 0.0  # open loop: the rate as a share of a capacity, measured when a run begins
     share_of: str = ""  # whose: a row of bench.plan.rates.CAPACITIES
-    backlog: int = 0  # of the server; 0: its own
-    receive_buffer: int = 0  # of a server's socket of datagrams; 0: the kernel's own
-    link: str = ""  # how the server is reached: over loopback, or "veth" (bench.measure.link)
-    switch_seconds: float = 0.0  # how long a thread keeps the GIL from others; 0: the usual 5 ms
     models: tuple[str, ...] = ()  # the only ones that it is there for; empty: all
-    cpus: int = 0  # of the server; 0: all that its placement gives it
     spins: bool = True  # an open loop's generator, where it has CPUs to itself
 
     def loaded(self, **changes: Any) -> Scenario:
         """Return the scenario with some fields of its load changed."""
         return replace(self, load=replace(self.load, **changes))
+
+    def served(self, **changes: Any) -> Scenario:
+        """Return the scenario with some fields of how it is served changed."""
+        return replace(self, serving=replace(self.serving, **changes))
 
     @property
     def level(self) -> str:
@@ -50,28 +49,14 @@ class Scenario:
             words.append(f"{load.idle_connections:,} idle")
         if load.company:
             words.append(f"company of {load.company:,}")
-        if self.backlog:
-            words.append(f"backlog {self.backlog:,}")
-        if self.receive_buffer:
-            words.append(f"receive buffer {self.receive_buffer:,}")
-        if self.link:
-            words.append(f"over {self.link}")
-        if self.switch_seconds:
-            words.append(f"switch interval {self.switch_seconds * 1e3:g} ms")
-        if self.placement != "split":
-            words.append(self.placement)
-        if self.workers:
-            words.append(_count(self.workers, "worker"))
-        if self.cpus:
-            words.append(f"server on {_count(self.cpus, 'CPU')}")
-        return ", ".join(words)
+        return ", ".join([*words, *self.serving.words])
 
     @property
     def saturates(self) -> bool:
         """Whether the generator may be what limits it: nothing else says how fast to go."""
-        load = self.load
+        load, serving = self.load, self.serving
         return load.kind == "ECHO" and not (
-            self.share or load.rate or load.idle_connections or self.backlog or self.link
+            self.share or load.rate or load.idle_connections or serving.backlog or serving.link
         )
 
 

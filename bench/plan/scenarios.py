@@ -32,6 +32,7 @@ from bench.plan.datagrams import BESIDE_TCP, DATAGRAMS
 from bench.plan.scenario import ECHO, Scenario
 from bench.plan.studies import EFFORTS, STUDIES
 from reports.load import Load
+from reports.serving import Serving
 
 
 class UnknownNameError(UserError):
@@ -66,13 +67,13 @@ SCENARIOS: Mapping[str, Scenario] = {
                 size_bytes=64,
                 argument=75_000,  # about 2 ms in CPython 3.11; fixed, so that runs compare
             ),
-            placement="free",
+            serving=Serving(placement="free"),
         ),
         Scenario(
             name="wait",
             shows="how many can wait at once",
             load=Load(connections=64, kind="WAIT", size_bytes=64, argument=20_000),
-            placement="free",
+            serving=Serving(placement="free"),
         ),
         Scenario(
             name="bulk",
@@ -108,7 +109,7 @@ EXEC = Scenario(
 """Has a profile of its own, as files have, and for the same reason."""
 
 PLACED: tuple[Scenario, ...] = (
-    replace(ECHO, placement="free", models=("thread", "thread-pool", "coroutine")),
+    replace(ECHO.served(placement="free"), models=("thread", "thread-pool", "coroutine")),
 )
 """What `standard` adds to the rows above: where threads run decides what they can do, by a factor
 of three on two CPUs, so those that it matters to, and one that it does not, run on both."""
@@ -116,8 +117,8 @@ of three on two CPUs, so those that it matters to, and one that it does not, run
 LEVELS: tuple[Scenario, ...] = (
     *(ECHO.loaded(connections=connections) for connections in (1, 8, 256, 1_000)),
     *(ECHO.loaded(size_bytes=size_bytes) for size_bytes in (64, 16 * 1024)),
-    replace(ECHO, placement="free"),
-    *(replace(scenario, workers=8) for scenario in SCENARIOS.values()),
+    ECHO.served(placement="free"),
+    *(scenario.served(workers=8) for scenario in SCENARIOS.values()),
 )
 """What `full` adds to the rows above."""
 
@@ -157,12 +158,14 @@ class Profile:
 
     def within(self, cpus: int) -> Profile:
         """Return the profile without what asks for more CPUs of the server than there are."""
-        return replace(self, scenarios=tuple(row for row in self.scenarios if row.cpus <= cpus))
+        return replace(
+            self, scenarios=tuple(row for row in self.scenarios if row.serving.cpus <= cpus)
+        )
 
     def switching(self, intervals: Sequence[float]) -> Profile:
         """Return the profile with every scenario at each of these switch intervals, in seconds."""
         rows = (
-            replace(row, switch_seconds=seconds) for row in self.scenarios for seconds in intervals
+            row.served(switch_seconds=seconds) for row in self.scenarios for seconds in intervals
         )
         return replace(self, scenarios=tuple(dict.fromkeys(rows)))
 
@@ -173,7 +176,7 @@ class Profile:
         """
         rows: dict[tuple[str, str], Scenario] = {}
         for row in self.scenarios:
-            moved = replace(row, placement=placement)
+            moved = row.served(placement=placement)
             rows.setdefault((moved.name, moved.level), moved)
         return replace(self, scenarios=tuple(rows.values()))
 

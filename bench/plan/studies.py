@@ -15,6 +15,7 @@ from typing import Any
 from bench.plan.datagrams import EFFORTS_OF_DATAGRAMS, STUDIES_OF_DATAGRAMS
 from bench.plan.scenario import ECHO, Scenario
 from reports.load import Load
+from reports.serving import Serving
 
 CONNECTIONS_OF_A_PROCESS = 19_000
 """Idle connections that a process of the engine holds: less than many a machine's 20,000
@@ -28,7 +29,7 @@ STUDIES: Mapping[str, tuple[Scenario, ...]] = {
             shows="latency and CPU at a rate that every model can keep",
             share=share,
             share_of="the slowest model's",
-            placement=placement,
+            serving=Serving(placement=placement),
         )
         for share in (0.25, 0.5)
         for placement in ("split", "same")
@@ -71,7 +72,7 @@ STUDIES: Mapping[str, tuple[Scenario, ...]] = {
                 # Long enough for a lost SYN to be sent again twice, after 1 s and after 3.
                 connect_timeout_seconds=4.0,
             ),
-            backlog=backlog,
+            serving=Serving(backlog=backlog),
         )
         for backlog in (5, 128, 1024)
     ),
@@ -108,8 +109,7 @@ STUDIES: Mapping[str, tuple[Scenario, ...]] = {
             shows="what more CPUs do for a server that computes",
             # As many at once as the CPUs of the last rung can be busy with, twice over.
             load=Load(connections=32, kind="COMPUTE", size_bytes=64, argument=75_000),
-            placement="free",
-            cpus=cpus,
+            serving=Serving(placement="free", cpus=cpus),
         )
         for cpus in (1, 2, 4, 8, 16)
     ),

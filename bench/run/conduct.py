@@ -112,9 +112,9 @@ class Ceilings:
         if not (self._seconds and scenario.saturates):
             return 0.0
         # The size of a pool is nothing to the null server.
-        key = (trial.block, dataclasses.replace(scenario, workers=0))
+        key = (trial.block, scenario.served(workers=0))
         if key not in self._known:
-            placement = place(scenario.placement, self._cpus)
+            placement = place(scenario.serving.placement, self._cpus)
             window = ceiling(scenario.load, placement, self._seconds)
             self._known[key] = window.tally.throughput
             if scenario.load.kind == "ECHO":
@@ -124,7 +124,8 @@ class Ceilings:
     def _reference(self, trial: PlannedTrial, window: Window) -> Sample:
         blank = untried(trial, self._run_id, self._cpus)
         cell = CellKey(trial.cell.key.scenario, trial.cell.key.level, REFERENCE)
-        return dataclasses.replace(blank, cell=cell, workers=0, **figures_of(window))
+        serving = dataclasses.replace(blank.serving, workers=0)
+        return dataclasses.replace(blank, cell=cell, serving=serving, **figures_of(window))
 
 
 def conduct(

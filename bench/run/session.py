@@ -108,7 +108,7 @@ def _with_rates(
         request.profile,
         request.cpus,
         lambda cell, rate: say(
-            f"capacity for {cell.scenario.name}, {cell.scenario.placement}:"
+            f"capacity for {cell.scenario.name}, {cell.scenario.serving.placement}:"
             f" {cell.key.subject} {rate:,.0f} requests/s"
         ),
     )
@@ -119,7 +119,7 @@ def _with_rates(
             "model": cell.model.name,
             "interpreter": cell.interpreter.name,
             "scenario": cell.scenario.name,
-            "placement": cell.scenario.placement,
+            "placement": cell.scenario.serving.placement,
             "workers": cell.workers,
             "requests_per_second": rate,
         }

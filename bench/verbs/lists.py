@@ -46,9 +46,9 @@ def scenarios(as_json: AsJson = False) -> None:
         SCENARIOS.values(), FILES.values(), DATAGRAMS.values(), *STUDIES.values()
     ):
         row = dataclasses.asdict(scenario)
-        load = row.pop("load")
-        # Its fields stand beside the others, as they always have.
-        rows.append({**row, **load, "level": scenario.level})
+        load, serving = row.pop("load"), row.pop("serving")
+        # Their fields stand beside the others, as they always have.
+        rows.append({**row, **serving, **load, "level": scenario.level})
     _show(rows, ("name", "level", "placement", "shows"), as_json)
 
 

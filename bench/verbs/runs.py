@@ -138,7 +138,7 @@ def _within(asked: Profile, cpus: int) -> Profile:
     fitting = asked.within(cpus)
     for row in asked.scenarios:
         if row not in fitting.scenarios:
-            warn(f"left out: {row.name} on {row.cpus} CPUs, and there are {cpus}")
+            warn(f"left out: {row.name} on {row.serving.cpus} CPUs, and there are {cpus}")
     return fitting
 
 

@@ -15,7 +15,7 @@ from reports.metrics import METRICS, Trial
 from reports.record import Sample
 from reports.stats import Ranks
 
-_LABELS = ("block", "started", "failure", "workers", "placement", "backlog")
+_LABELS = ("block", "started", "failure")
 _CELL_LABELS = (
     "scenario", "level", "model", "placement", "trials", "failures", "offered", "served_low",
     "served_high", "ranked", "limit", "limit_reasons", "disturbed_trials",
@@ -84,7 +84,8 @@ def _ranks_row(ranks: Ranks | None) -> dict[str, object]:
 def _trial_row(trial: Trial) -> dict[str, object]:
     sample = trial.sample
     row: dict[str, object] = sample.cell._asdict()
-    row |= {name: getattr(sample, name) for name in _LABELS} | dataclasses.asdict(sample.load)
+    row |= {name: getattr(sample, name) for name in _LABELS}
+    row |= dataclasses.asdict(sample.serving) | dataclasses.asdict(sample.load)
     row["served"] = trial.served
     row["errors"] = sum(sample.tally.errors.values())
     row["disturbed"] = trial.disturbed
@@ -98,7 +99,7 @@ def _trial_row(trial: Trial) -> dict[str, object]:
 
 def _cell_row(cell: Cell) -> dict[str, object]:
     labels = (
-        cell.scenario, cell.level, cell.subject, cell.asked.placement, len(cell.trials),
+        cell.scenario, cell.level, cell.subject, cell.asked.serving.placement, len(cell.trials),
         len(cell.failures), cell.load.connections, *cell.served, cell.ranked, cell.verdict.limit,
         "; ".join(cell.verdict.reasons), sum(trial.disturbed for trial in cell.trials),
     )  # fmt: skip

@@ -178,9 +178,12 @@ def _all_else(asked: Sample, axis: Axis) -> tuple[object, ...]:
 
 
 def _what_was_asked(asked: Sample) -> dict[str, Any]:
-    """Return every field of the load, and what the server itself was told."""
-    names = ("backlog", "placement", "receive_buffer", "link")
-    server = {name: getattr(asked, name) for name in names} | {"cpus": len(asked.server_cpus)}
+    """Return every field of the load, and what the server itself was told.
+
+    But for its workers, in which models differ; and of its CPUs, how many it really had.
+    """
+    server = dataclasses.asdict(asked.serving) | {"cpus": len(asked.server_cpus)}
+    del server["workers"]
     return dataclasses.asdict(asked.load) | server
 
 

@@ -254,7 +254,7 @@ class Workload:
             (self.load.company, P99),
             (self.load.rate, CPU),
             (self.load.idle_connections, PSS_PER_CONNECTION),
-            (self.asked.backlog, CONNECT_MAX),
+            (self.asked.serving.backlog, CONNECT_MAX),
         ):
             if holds:
                 return metric
@@ -317,8 +317,8 @@ def workloads_of(run: Run, samples: Iterable[Sample]) -> list[Workload]:
             sample.load.connections,
             sample.load.size_bytes,
             sample.load.idle_connections,
-            sample.backlog,
-            sample.placement,
+            sample.serving.backlog,
+            sample.serving.placement,
             _natural(sample.cell.level),
             sample.cell.level,
         )

@@ -98,7 +98,7 @@ def _dot(axes: Axes, cell: Cell, metric: Metric, row: int, looks: Looks) -> None
 def loss(report: Report) -> Figure | None:
     """Draw a panel for each receive buffer: the share that is lost against the rate offered."""
     ladders = {
-        f"receive buffer of {ladder.workloads[0].asked.receive_buffer:,} B": ladder
+        f"receive buffer of {ladder.workloads[0].asked.serving.receive_buffer:,} B": ladder
         for ladder in buffers_of(report)
     }
     return _panels(

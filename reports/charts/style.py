@@ -175,12 +175,13 @@ def facts(run: Run, asked: Sample) -> str:
     Of a single connection most is the machine's waking up, so what that costs stands beside it.
     """
     when = run.started[:16].replace("T", " ") + " UTC"
-    wake_up_ns = run.wake_up_ns.get(asked.placement, 0.0) if asked.load.connections == 1 else 0.0
+    placement = asked.serving.placement
+    wake_up_ns = run.wake_up_ns.get(placement, 0.0) if asked.load.connections == 1 else 0.0
     parts = (
         when,
         run.machine.get("python"),
         run.machine.get("cpu"),
-        f"placement {asked.placement}",
+        f"placement {placement}",
         wake_up_ns and f"null server's round trip {units.duration(wake_up_ns / 1e3)}",
     )
     return "  ·  ".join(str(part) for part in parts if part)

@@ -113,7 +113,7 @@ def page(
         knees=_knees(report.ladders),
         knee_metrics=(RATE, P50, P99, CPU),
         facts=machine_facts(run.machine),
-        placements=sorted({workload.asked.placement for workload in workloads}),
+        placements=sorted({workload.asked.serving.placement for workload in workloads}),
         served_before=sum(
             trial.sample.served_before
             for each in workloads

@@ -23,10 +23,10 @@ def pairs_of(report: Report) -> list[tuple[Workload, list[Pair]]]:
     groups: dict[tuple[object, ...], list[Workload]] = defaultdict(list)
     for workload in report.workloads:
         if workload.comparable:
-            asked = workload.asked
+            serving = workload.asked.serving
             load = (workload.load.connections, workload.load.kind, workload.load.size_bytes)
             parts = workload.level.split(", ")
-            rest = (*(part for part in parts if part != asked.placement), asked.backlog)
+            rest = (*(part for part in parts if part != serving.placement), serving.backlog)
             groups[workload.scenario, load, rest].append(workload)
     found = []
     for workloads in groups.values():
@@ -40,7 +40,7 @@ def pairs_of(report: Report) -> list[tuple[Workload, list[Pair]]]:
                 and elsewhere.ranked
                 and first.headline.name in cell.figures
             ]
-            if pairs and other.asked.placement != first.asked.placement:
+            if pairs and other.asked.serving.placement != first.asked.serving.placement:
                 found.append((first, pairs))
     return found
 
@@ -62,7 +62,7 @@ def section(report: Report) -> Section | None:
 
 def _where(cell: Cell) -> str:
     cpus = len(cell.asked.server_cpus)
-    return f"{cell.asked.placement} (server on {cpus} CPU{'s' * (cpus != 1)})"
+    return f"{cell.asked.serving.placement} (server on {cpus} CPU{'s' * (cpus != 1)})"
 
 
 def _ratio(workload: Workload, pair: Pair) -> Interval | None:

@@ -18,12 +18,15 @@ ECHOES = {"udp": "udp-echo", "tcp": "echo"}
 def beside(report: Report) -> dict[str, Workload]:
     """Return the two workloads by transport, alike but for that; empty without both."""
     for datagrams in named(report, ECHOES["udp"]):
-        alike = (datagrams.load.connections, datagrams.load.size_bytes, datagrams.asked.placement)
         for stream in named(report, ECHOES["tcp"]):
-            load = stream.load
-            if (load.connections, load.size_bytes, stream.asked.placement) == alike:
+            if _asked(stream) == _asked(datagrams):
                 return {"udp": datagrams, "tcp": stream}
     return {}
+
+
+def _asked(workload: Workload) -> tuple[int, int, str]:
+    load = workload.load
+    return load.connections, load.size_bytes, workload.asked.serving.placement
 
 
 def section(report: Report) -> Section | None:

@@ -53,7 +53,7 @@ def count_of(cells: Iterable[Cell]) -> Count:
 def buffers_of(report: Report) -> list[Ladder]:
     """Return the rates with each receive buffer, the smallest buffer first."""
     ladders = ladders_named(report, NAME, AXIS)
-    return sorted(ladders, key=lambda ladder: ladder.workloads[0].asked.receive_buffer)
+    return sorted(ladders, key=lambda ladder: ladder.workloads[0].asked.serving.receive_buffer)
 
 
 def section(report: Report) -> Section | None:
@@ -113,9 +113,10 @@ def _finding(ladders: list[Ladder]) -> str:
     best = min(ends, key=lambda cell: cell.figures[LOST.name].value)
     agreed = sum(count.apart <= AGREED for count, _ in counts)
     rate = f"{worst.load.rate:,.0f}/s"
+    room, more_room = (cell.asked.serving.receive_buffer for cell in (worst, best))
     return (
         f"At {rate} {worst.subject} loses {worst.write(LOST)} of the requests with a receive"
-        f" buffer of {worst.asked.receive_buffer:,} B, and {best.subject} {best.write(LOST)} with"
-        f" {best.asked.receive_buffer:,} B; in {agreed} of {len(counts)} cells what we count as"
-        f" lost and what the kernel says it dropped differ by no more than {percent(AGREED)}."
+        f" buffer of {room:,} B, and {best.subject} {best.write(LOST)} with {more_room:,} B;"
+        f" in {agreed} of {len(counts)} cells what we count as lost"
+        f" and what the kernel says it dropped differ by no more than {percent(AGREED)}."
     )

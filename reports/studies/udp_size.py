@@ -19,7 +19,7 @@ LOOPBACK = "loopback"
 def links_of(report: Report) -> dict[str, Ladder]:
     """Return the sizes over each link, by its name."""
     return {
-        ladder.workloads[0].asked.link or LOOPBACK: ladder
+        ladder.workloads[0].asked.serving.link or LOOPBACK: ladder
         for ladder in ladders_named(report, NAME, AXIS)
     }
 

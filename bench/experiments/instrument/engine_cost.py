@@ -33,6 +33,7 @@ from bench.measure.window import Subject, Timing, drive, look
 from clients.engine.generator import Generator
 from clients.load import AimedLoad
 from reports.load import Load
+from reports.serving import Serving
 from servers import catalog
 
 CONNECTIONS = 64
@@ -105,7 +106,7 @@ def engine_on_null(cpus: Placement) -> Cost:
 
 def engine_on_model(model: catalog.Model, cpus: Placement) -> Cost:
     """Drive a model with the engine."""
-    with Server(model, workers=model.workers, cpus=cpus.server) as server:
+    with Server(model, Serving(workers=model.workers), cpus=cpus.server) as server:
         server.wait_until_answering()
         return _drive(server, server.aimed(FRAMED), cpus)
 

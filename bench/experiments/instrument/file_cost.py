@@ -33,6 +33,7 @@ from bench.measure.launch import Server
 from bench.measure.placement import Placement, allowed_cpus, pinned, place
 from clients.engine.exchange import file_content, file_name
 from clients.transfer import client as transfer
+from reports.serving import Serving
 from servers import catalog
 
 MIB = 2**20
@@ -157,7 +158,7 @@ def ours(
         tempfile.TemporaryDirectory(prefix="threadmill-") as folder,
         Server(
             model,
-            workers=model.workers,
+            Serving(workers=model.workers),
             cpus=cpus.server,
             root=str(source.parent) if contender.verb == "GET" else folder,
         ) as server,

@@ -25,6 +25,7 @@ from bench.measure.launch import Server
 from bench.measure.placement import allowed_cpus
 from clients.transfer import client as transfer
 from clients.transfer.discard import fetch
+from reports.serving import Serving
 from servers import catalog
 
 MIB = 2**20
@@ -80,7 +81,7 @@ def measured(model: catalog.Model, size: int) -> tuple[float, list[float], int]:
         original = Path(folder) / "original"
         with original.open("wb") as file:
             file.truncate(size)
-        with Server(model, workers=workers, cpus=allowed_cpus(), root=folder) as server:
+        with Server(model, Serving(workers=workers), cpus=allowed_cpus(), root=folder) as server:
             server.wait_until_answering()
             base = meter.footprint(server.pid).pss_bytes
             samplers = [Sampler(server.pid) for _ in TRANSFERS]

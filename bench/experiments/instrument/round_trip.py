@@ -14,6 +14,7 @@ from bench.experiments.rules import Verdict, at_most
 from bench.measure.launch import Server
 from bench.measure.placement import allowed_cpus
 from clients.probe import Probe
+from reports.serving import Serving
 
 PAYLOAD = b"x" * 64
 TRIPS = 20  # of a round: one alone is not much longer than the clock's reading
@@ -24,7 +25,7 @@ def measure(lab: Lab) -> None:
     for model in shown(lab):
         lab.say(model.name)
         workers = min(model.workers, 4)
-        with Server(model, workers=workers, cpus=allowed_cpus()) as server:
+        with Server(model, Serving(workers=workers), cpus=allowed_cpus()) as server:
             server.wait_until_answering()
 
             def converse(at: Server = server) -> None:

@@ -12,6 +12,7 @@ from bench.experiments.lab import Lab
 from bench.experiments.rules import Verdict, at_least
 from bench.measure.launch import Server
 from bench.measure.placement import allowed_cpus
+from reports.serving import Serving
 
 
 def measure(lab: Lab) -> None:
@@ -21,7 +22,7 @@ def measure(lab: Lab) -> None:
     for _ in range(lab.rounds):
         for model in models:
             workers = min(model.workers, 4)  # 64 processes would be what is measured
-            with Server(model, workers=workers, cpus=allowed_cpus()) as server:
+            with Server(model, Serving(workers=workers), cpus=allowed_cpus()) as server:
                 server.wait_until_answering()
                 taken[model.name].append(server.first_answer_seconds)
     for name, seconds in taken.items():
