@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
-from reports.cells.families import chosen_on
+from reports.cells.families import Chosen, chosen_on
 from reports.cells.ladders import Ladder
 from reports.cells.report import Report
 from reports.cells.workload import Cell
@@ -23,6 +23,7 @@ from reports.charts.style import (
     Looks,
     facts,
     label_ends,
+    log_durations,
     looks_of,
     new_frame,
     thousands,
@@ -33,6 +34,7 @@ from reports.studies.udp_loss import buffers_of
 from reports.studies.udp_size import LOOPBACK, links_of
 
 TOP_INCHES, BOTTOM_INCHES, PANEL_INCHES, ROW_INCHES = 1.2, 0.6, 3.4, 0.3
+TICKS = 8
 GAP = 0.34  # between panels, as a share of one
 PANELS = (CPU, THROUGHPUT)
 
@@ -123,9 +125,11 @@ def sizes(report: Report) -> Figure | None:
         report,
         ladders,
         "CPU of a datagram by its payload",
-        "CPU per request, us",
+        "CPU per request, us, log axis",
         lambda cell: cell.load.size_bytes,
         CPU,
+        # The largest costs twenty times the smallest, beside which a fragment would not show.
+        is_log_up=True,
     )
 
 
@@ -137,6 +141,8 @@ def _panels(
     at: Callable[[Cell], float],
     metric: Metric,
     axis: str = "",
+    *,
+    is_log_up: bool = False,
 ) -> Figure | None:
     """Draw a panel for each ladder, one under the other; None without any.
 
@@ -160,6 +166,7 @@ def _panels(
     frame.figure.subplots_adjust(
         left=left, right=right, top=frame.top, bottom=frame.bottom, hspace=GAP
     )
+    up = _heights(ladders, chosen, metric) if is_log_up else None
     for axes, (name, ladder) in zip(panels, ladders.items(), strict=True):
         axes.set_title(name, loc="left", size=10, weight="bold")
         places = sorted({at(cell) for rung in ladder.workloads for cell in rung.cells})
@@ -169,9 +176,23 @@ def _panels(
         else:
             axes.set_xticks(range(len(places)), [f"{place:,.0f}" for place in places])
             across = partial(_index, places, at)
-        _lines(frame.figure, axes, ladder, chosen[name].subjects, looks, across, metric)
+        _lines(frame.figure, axes, ladder, chosen[name].subjects, looks, across, metric, up)
     panels[-1].set_xlabel(first.axis.words + axis)
     return frame.figure
+
+
+def _heights(
+    ladders: Mapping[str, Ladder], chosen: Mapping[str, Chosen], metric: Metric
+) -> tuple[float, float] | None:
+    """Return from where to where all panels reach on a logarithmic axis; None without a figure."""
+    values = [
+        cell.figures[metric.name].value
+        for name, ladder in ladders.items()
+        for subject in chosen[name].subjects
+        for cell in ladder.points(subject)
+        if metric.name in cell.figures and cell.figures[metric.name].value > 0
+    ]
+    return (min(values), max(values)) if values else None
 
 
 def _index(places: Sequence[float], at: Callable[[Cell], float], cell: Cell) -> float:
@@ -194,6 +215,7 @@ def _lines(
     looks: Looks,
     at: Callable[[Cell], float],
     metric: Metric,
+    log_up: tuple[float, float] | None,
 ) -> None:
     ends, most = [], 0.0
     for subject in subjects:
@@ -209,7 +231,10 @@ def _lines(
         )  # fmt: skip
         most = max(most, *up)
         ends.append(End(across[-1], up[-1], subject, look.colour))
-    axes.set_ylim(-0.02 * most, most * 1.08 or 1.0)
+    if log_up:
+        log_durations(axes.yaxis, *log_up, TICKS)
+    else:
+        axes.set_ylim(-0.02 * most, most * 1.08 or 1.0)
     if metric is LOST:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     label_ends(figure, axes, ends)

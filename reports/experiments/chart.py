@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from reports.charts.style import GREY, INK, RC, log_durations, new_frame, shortened
 from reports.experiments.finding import UNITS, Row, write
@@ -22,6 +22,8 @@ ROW_INCHES = 0.34
 LOG_FROM = 20  # between the least and the greatest: below this a linear axis shows more
 CASE_LETTERS = 40
 TICKS = 7
+WHOLE = {"count", "bytes"}  # units in which there are no halves
+SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 SCALES = dict.fromkeys(UNITS, 1.0) | {"s": 1e6}
 """Durations are drawn in microseconds, as the axes of all charts are."""
 
@@ -94,5 +96,21 @@ def _scale(axes: Axes, rows: Sequence[Row], unit: str) -> None:
         axes.set_xscale("log")
         axes.set_xlim(least / 1.5, greatest * 2.5)
     else:
-        axes.set_xlim(0, greatest * scale * 1.2 or 1)
+        _linear(axes, rows, unit)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: UNITS[unit](value / scale)))
+
+
+def _linear(axes: Axes, rows: Sequence[Row], unit: str) -> None:
+    """Give a linear axis its limits, and ticks whose words say no more than the figures can be."""
+    least, greatest = min(row.low for row in rows), max(row.high for row in rows)
+    span = (greatest - min(0.0, least)) * SCALES[unit] or 1.0
+    # A timer may be early: what is below zero is drawn. A dot on the edge would be cut in half.
+    axes.set_xlim(
+        min(0.0, least) * SCALES[unit] - span * 0.02, greatest * SCALES[unit] + span * 0.2
+    )
+    if unit == "yes":
+        axes.xaxis.set_major_locator(FixedLocator([0, 1]))
+    elif unit == "share" and SHARES[2] <= greatest <= 1:  # nothing is 120% of all
+        axes.xaxis.set_major_locator(FixedLocator(SHARES))
+    elif unit in WHOLE:
+        axes.xaxis.set_major_locator(MaxNLocator(TICKS, integer=True))

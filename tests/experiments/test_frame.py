@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bench.experiments import conduct as conducting
 from bench.experiments.code import measured_part
@@ -27,6 +30,9 @@ from reports.experiments.finding import UNITS, VERDICTS, Row
 from reports.experiments.markdown import markdown
 from reports.experiments.page import page
 from reports.experiments.record import FILE, Finding
+from reports.experiments.table import figures_of
+from reports.experiments.text import FindingText
+from reports.units import MISSING
 from tests.commands import bench_in_process
 
 ROOT = Path(__file__).parents[2]
@@ -288,8 +294,67 @@ def test_a_chart_is_drawn_in_every_unit(unit: str) -> None:
         assert len(drawn.axes[0].get_yticks()) == len(rows)
 
 
+@pytest.mark.parametrize(
+    ("unit", "most", "words"),
+    [
+        ("yes", 1, ["no", "yes"]),
+        ("share", 1, ["0%", "20%", "40%", "60%", "80%", "100%"]),
+        ("count", 17, ["0", "3", "6", "9", "12", "15", "18"]),
+    ],
+)
+def test_an_axis_has_no_ticks_between_those_that_a_figure_can_have(
+    unit: str, most: float, words: list[str]
+) -> None:
+    drawn = chart(replace(FINDING, rows=[row(1, 1, unit=unit), row(most, most, "two", unit)]))
+    assert drawn is not None
+    drawn.draw_without_rendering()
+    axes = drawn.axes[0]
+    low, high = axes.get_xlim()
+    ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+    assert [tick.get_text() for place, tick in ticks if low <= place <= high] == words
+    assert low < 0  # a dot at zero is whole
+
+
 def test_without_any_row_there_is_no_chart() -> None:
     assert chart(replace(FINDING, rows=[])) is None
+
+
+WORDS = "a case whose name is a long one, with a comma"
+MANY = [
+    Row(case, figure, "s", 1e-4, 9e-5, 2e-4, 5)
+    for case in (WORDS, "multiprocessing.ThreadPool")
+    for figure in ("connect, one round trip, close", "a task, by map", "another", "and one more")
+]
+
+
+def told(rows: list[Row], width: int) -> str:
+    """Return what a terminal of a width is told of figures."""
+    console = Console(width=width, file=io.StringIO())
+    console.print(FindingText(replace(FINDING, rows=rows)))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_terminal_that_is_wide_enough_has_a_column_for_each_figure() -> None:
+    text = told(MANY, 140)
+    assert re.search(rf"{WORDS} +100 us +100 us +100 us +100 us", text)
+    assert text.count("multiprocessing.ThreadPool") == 1
+
+
+@pytest.mark.parametrize("width", [70, 80])
+def test_a_narrow_terminal_has_a_line_for_each_figure_and_no_word_is_broken(width: int) -> None:
+    text = told(MANY, width)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    assert "…" not in text
+    assert sum(bool(re.search("100 us +90.0 us to 200 us", line)) for line in lines) == len(MANY)
+    assert text.count("multiprocessing.ThreadPool") == 4
+    assert all(figure in map(str.strip, lines) for figure in figures_of(MANY))
+    assert all(word in text.split() for word in WORDS.split())
+
+
+def test_what_a_case_has_no_figure_of_is_no_line_on_a_narrow_terminal() -> None:
+    assert MISSING not in told([*MANY, row(1, 1, "of another", "count")], 80)
 
 
 # The command.
