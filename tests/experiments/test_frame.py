@@ -315,6 +315,21 @@ def test_an_axis_has_no_ticks_between_those_that_a_figure_can_have(
     assert low < 0  # a dot at zero is whole
 
 
+def test_counts_far_apart_stand_on_a_log_axis_that_has_a_place_for_none() -> None:
+    figures = [
+        Row("a", name, "count", value, value, value, 1)
+        for name, value in (("lost", 2500), ("doubled", 0), ("waiting", 1))
+    ]
+    drawn = chart(replace(FINDING, rows=figures))
+    assert drawn is not None
+    axes = drawn.axes[0]
+    assert axes.get_xscale() == "symlog"
+    assert any("log axis" in text.get_text() for text in drawn.texts)
+    points = [line.get_xydata()[0] for line in axes.get_lines() if len(line.get_xydata()) == 1]
+    heights = {round(float(y), 3) for _, y in points}
+    assert len(heights) == 3, "of figures that are alike one would hide the other"
+
+
 def test_without_any_row_there_is_no_chart() -> None:
     assert chart(replace(FINDING, rows=[])) is None
 
