@@ -284,6 +284,8 @@ def test_the_verb_lists_what_is_found_and_has_the_names_that_others_rely_on(fake
     assert "3.14t" in bench_in_process("interpreters").stdout
     asked = bench_in_process("interpreters", "--json", "3.14t:PYTHON_GIL=1").stdout
     assert json.loads(asked)[0]["name"] == "3.14t:PYTHON_GIL=1"
+    several = bench_in_process("interpreters", "--json", "3.14t,one=3.14t", "other=3.14t").stdout
+    assert [row["name"] for row in json.loads(several)] == ["3.14t", "one", "other"]
     done = bench_in_process("interpreters", "3.16")
     assert done.returncode == 2
     assert "3.14t" in done.stderr

@@ -28,6 +28,11 @@ class FindingsFolder:
         self.findings: list[Finding] = []
         self.benchmarks: list[dict[str, Any]] = []
 
+    def prepare(self) -> None:
+        """Make sure that there can be findings; StoreError."""
+        with disk_errors(f"keep findings in {self._root}"):
+            self._root.mkdir(parents=True, exist_ok=True)
+
     def keep(self, finding: Finding, benchmarks: Sequence[dict[str, Any]]) -> None:
         """Store a finding, and return once it is on the disk."""
         text = json.dumps(finding.to_json(), allow_nan=False, separators=(",", ":")) + "\n"
@@ -51,7 +56,6 @@ class FindingsFolder:
 
     def _made(self) -> Path:
         if self.path is None:
-            self._root.mkdir(parents=True, exist_ok=True)
             for number in itertools.count(1):
                 path = self._root / (f"{self._name}-{number}" if number > 1 else self._name)
                 try:

@@ -19,6 +19,7 @@ __all__ = [
     "interpreters_named",
     "models_named",
     "named",
+    "split_names",
     "stored_run",
     "warn",
 ]
@@ -126,8 +127,13 @@ def chosen_for(
 
 def interpreters_named(names: Sequence[str]) -> tuple[Interpreter, ...]:
     """Return the interpreters that `--python A,B` means; without any, ours, which has no name."""
-    asked = [name for each in names for name in each.split(",") if name]
-    return tuple(with_libraries(each, ROOT) for each in resolve(asked)) or (OWN,)
+    asked = resolve(split_names(names))
+    return tuple(with_libraries(each, ROOT) for each in asked) or (OWN,)
+
+
+def split_names(names: Sequence[str]) -> list[str]:
+    """Return the names in lists `A,B` of interpreters, each of which may be a path with blanks."""
+    return [name for each in names for name in each.split(",") if name]
 
 
 class Terminal(Console):

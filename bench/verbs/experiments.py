@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +35,7 @@ from bench.verbs.tables import plain_table
 from reports.experiments.record import Finding
 from reports.experiments.text import FindingText
 from reports.files import replace_whole, write_out
+from reports.store import disk_errors
 
 ALL = "all"
 OFFERED = [name for name in EFFORTS if name != "least"]
@@ -91,7 +93,11 @@ def experiment(
         raise NotAskedError(f"There is no effort {effort!r}; there are {', '.join(OFFERED)}")
     (interpreter,) = interpreters_named([python] if python else [])
     run = stored_run(results, None) if join else None
+    # What cannot be written is told before anything is measured, and not minutes later.
+    if write and (write.is_dir() or not os.access(write.parent, os.W_OK)):
+        raise NotAskedError(f"No file can be written at {write}")
     folder = FindingsFolder(findings, effort)
+    folder.prepare()
     console = Terminal(stderr=as_json)
     code = 0
     with interruptible():
@@ -120,7 +126,8 @@ def experiment(
         from reports.experiments.markdown import markdown
 
         command = f"threadmill experiment {names} --effort {effort} --write {write}"
-        write_out(write, markdown(folder.findings, command))
+        with disk_errors(f"write the findings into {write}"):
+            write_out(write, markdown(folder.findings, command))
     if run and folder.benchmarks:
         replace_whole(run.path / "experiments.json", benchmark_json(folder.benchmarks))
         publish_run(run, console)

@@ -11,7 +11,17 @@ from bench.interpreters.asking import OLDEST as OLDEST_VERSION
 from bench.interpreters.environments import install
 from bench.interpreters.finding import found, resolve
 from bench.measure.launch import ROOT
-from bench.verbs.common import TROUBLE, USAGE, AsJson, Terminal, app, examples, fail, warn
+from bench.verbs.common import (
+    TROUBLE,
+    USAGE,
+    AsJson,
+    Terminal,
+    app,
+    examples,
+    fail,
+    split_names,
+    warn,
+)
 from bench.verbs.tables import plain_table
 
 OLDEST = ".".join(map(str, OLDEST_VERSION))
@@ -41,10 +51,11 @@ def interpreters(
 ) -> None:
     """List the Pythons that servers can run under, and what each says of itself."""
     if extra:
-        _install(extra, names or [], as_json)
+        _install(extra, split_names(names or []), as_json)
         return
     if names:
-        rows = [{**each.to_json(), "serves": True, "reason": ""} for each in resolve(names)]
+        there = resolve(split_names(names))
+        rows = [{**each.to_json(), "serves": True, "reason": ""} for each in there]
     else:
         rows = [each.to_json() for each in found()]
     if as_json:

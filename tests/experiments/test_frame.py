@@ -407,14 +407,18 @@ def test_an_experiment_is_an_object_on_standard_output_and_a_page(tmp_path: Path
         (("start", "--python", sys.executable), "its own Python"),
         ((",",), "No experiment was named"),
         (("sticky", "--python", "no-such-python"), "no-such-python"),
+        (("sticky", "--write", "/nonexistent/page.md"), "can be written at /nonexistent/page.md"),
+        (("sticky", "--write", "/"), "can be written at /"),
+        (("sticky", "--findings", "/dev/null/findings"), "cannot keep findings in /dev/null"),
     ],
 )
-def test_what_cannot_be_asked_is_one_sentence(
+def test_what_cannot_be_asked_is_one_sentence_before_anything_is_measured(
     words: tuple[str, ...], sentence: str, tmp_path: Path
 ) -> None:
-    done = bench_in_process("experiment", *words, "--findings", tmp_path)
+    done = bench_in_process("experiment", "--findings", tmp_path, *words)
     assert done.returncode in {2, 3}
     assert sentence in done.stderr
+    assert done.stdout == ""
     assert "Traceback" not in done.stderr
 
 
