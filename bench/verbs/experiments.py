@@ -91,7 +91,9 @@ def experiment(
     chosen = _chosen(names, python)
     if effort not in EFFORTS:
         raise NotAskedError(f"There is no effort {effort!r}; there are {', '.join(OFFERED)}")
-    (interpreter,) = interpreters_named([python] if python else [])
+    interpreter, *others = interpreters_named([python] if python else [])
+    if others:
+        raise NotAskedError("One interpreter is measured at a time: --python takes one")
     run = stored_run(results, None) if join else None
     # What cannot be written is told before anything is measured, and not minutes later.
     if write and (write.is_dir() or not os.access(write.parent, os.W_OK)):

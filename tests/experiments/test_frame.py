@@ -407,6 +407,7 @@ def test_an_experiment_is_an_object_on_standard_output_and_a_page(tmp_path: Path
         (("start", "--python", sys.executable), "its own Python"),
         ((",",), "No experiment was named"),
         (("sticky", "--python", "no-such-python"), "no-such-python"),
+        (("sticky", "--python", f"a={sys.executable},b={sys.executable}"), "takes one"),
         (("sticky", "--write", "/nonexistent/page.md"), "can be written at /nonexistent/page.md"),
         (("sticky", "--write", "/"), "can be written at /"),
         (("sticky", "--findings", "/dev/null/findings"), "cannot keep findings in /dev/null"),
