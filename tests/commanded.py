@@ -35,6 +35,7 @@ def programs(pids: Path) -> dict[str, tuple[str, ...]]:
         "hello": ("/bin/echo", "hello", "world"),
         "fails": shell("echo out; echo trouble >&2; exit 7"),
         "kills itself": shell("kill -TERM $$"),
+        "closes early": shell("echo out; exec >&-; sleep 0.05; echo late >&2; exec 2>&-; exit 7"),
         "environment": shell("env | sort; pwd"),
         "input": ("/bin/cat",),
         "descriptors": shell("ls /proc/$$/fd"),

@@ -80,6 +80,13 @@ def test_a_command_that_a_signal_ends(peer: Peer, outcome: Outcome) -> None:
     outcome(f"exit {values['exit']}, goes on")
 
 
+def test_a_command_that_closes_its_output_before_its_end(peer: Peer, outcome: Outcome) -> None:
+    output, values = run(peer, "closes early")
+    assert (output, values["stderr"]) == (b"out\n", "late\n")
+    assert (values["exit"], values["signal"], values["cut"]) == (7, 0, False)
+    outcome("exit 7, goes on")
+
+
 def test_a_command_that_floods_its_output(peer: Peer, outcome: Outcome) -> None:
     output, values = run(peer, "floods")
     assert output == b"0123456789abcde\n" * (COMMAND_BYTES // 16)
