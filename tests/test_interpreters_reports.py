@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import Console
 
 from bench.interpreters.finding import resolve
@@ -21,6 +22,7 @@ from bench.plan.scenarios import SCENARIOS, find_profile
 from reports.cells.interpreters import InterpreterAxis, Matrix, axis_of, described
 from reports.cells.report import Report, report_of
 from reports.cells.workload import workloads_of
+from reports.charts.cores import cores as cores_chart
 from reports.charts.gallery import charts_of
 from reports.charts.interpreters import price
 from reports.metrics import P99, PSS_LOADED, THROUGHPUT
@@ -310,6 +312,27 @@ def test_the_speed_up_over_cores_is_told_against_the_ideal() -> None:
     # Without a GIL all of them may be used; with one, one process uses one.
     last = {cell.subject: cell for cell in ladder.workloads[-1].cells}
     assert last["thread on 3.11"].verdict != last["thread on 3.13t"].verdict
+
+
+def test_labels_stand_where_their_lines_end_and_a_long_name_is_whole() -> None:
+    long = "3.13t:PYTHON_GIL=1"
+    samples = [
+        replace(each, cell=each.cell._replace(interpreter=name))
+        for block in range(3)
+        for name, power in ((long, 0.0), ("3.13t", 1.0))
+        for cpus in (1, 2, 4)
+        for each in [cores_sample("thread", block, cpus, 400 * cpus**power)]
+    ]
+    figure = cores_chart(report_of(run_over((long, "3.13t")), samples))
+    assert figure
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    labels = {text.get_text(): text for text in figure.axes[0].texts}
+    assert set(labels) == {"ideal", f"thread on {long}", "thread on 3.13t"}
+    widest = max(text.get_window_extent(renderer).x1 for text in labels.values())
+    assert widest <= figure.get_figwidth() * figure.dpi
+    assert labels[f"thread on {long}"].get_position()[1] < 0.2
+    assert labels["thread on 3.13t"].get_position()[1] > 0.8
 
 
 def test_more_cpus_than_there_are_are_left_out_and_a_server_gets_so_many_of_them() -> None:

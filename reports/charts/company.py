@@ -21,6 +21,7 @@ from reports.charts.style import (
     log_durations,
     looks_of,
     new_frame,
+    room_for,
 )
 from reports.metrics import P99
 from reports.studies.company import ladders_of_company
@@ -46,7 +47,8 @@ def company(report: Report) -> Figure | None:
         bottom=BOTTOM_INCHES,
     )
     panels = frame.figure.subplots(len(ladders), 1, squeeze=False)[:, 0]
-    left, right = frame.across(0.85, 1.9)
+    subjects = (subject for each in chosen for subject in each.subjects)
+    left, right = frame.across(0.85, room_for(subjects, 1.9))
     frame.figure.subplots_adjust(
         left=left, right=right, top=frame.top, bottom=frame.bottom, hspace=GAP
     )

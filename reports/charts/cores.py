@@ -17,6 +17,7 @@ from reports.charts.style import (
     label_ends,
     looks_of,
     new_frame,
+    room_for,
     thousands,
 )
 from reports.studies.cores import cpus_of, ladder_of, speed_ups
@@ -33,15 +34,15 @@ def cores(report: Report) -> Figure | None:
     run, looks, chosen = report.run, looks_of(report.run), chosen_on(report.run, ladder)
     frame = new_frame(
         "Scaling over cores",
-        f"{facts(run, ladder.workloads[0].asked)}  \u00b7  {ladder.load}  \u00b7  throughput on"
-        " more CPUs as a ratio to that on the fewest, within blocks; bars: intervals",
+        f"{facts(run, ladder.workloads[0].asked)}  \u00b7  ratios within blocks to the throughput"
+        " on the fewest CPUs; bars: intervals",
         chosen.sentence,
         top=TOP_INCHES,
         axes=AXES_INCHES,
         bottom=BOTTOM_INCHES,
     )
     axes = frame.figure.subplots()
-    left, right = frame.across(0.85, 2.6)
+    left, right = frame.across(0.85, room_for(chosen.subjects, 2.6))
     frame.figure.subplots_adjust(left=left, right=right, top=frame.top, bottom=frame.bottom)
     rungs = cpus_of(ladder)
     ideal = [cpus / rungs[0] for cpus in rungs]
@@ -68,6 +69,7 @@ def cores(report: Report) -> Figure | None:
         axis.set_minor_locator(NullLocator())
         axis.set_major_locator(FixedLocator(places))
         axis.set_major_formatter(FuncFormatter(thousands))
+    axes.set_title(ladder.load, loc="left", size=10, weight="bold")
     axes.set_xlabel(ladder.axis.words)
     axes.set_ylabel("times as much")
     label_ends(frame.figure, axes, ends)

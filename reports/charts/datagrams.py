@@ -26,6 +26,7 @@ from reports.charts.style import (
     log_durations,
     looks_of,
     new_frame,
+    room_for,
     thousands,
 )
 from reports.metrics import CPU, LOST, THROUGHPUT, Metric
@@ -162,7 +163,8 @@ def _panels(
         bottom=BOTTOM_INCHES,
     )
     panels = frame.figure.subplots(len(ladders), 1, squeeze=False)[:, 0]
-    left, right = frame.across(0.85, 1.9)
+    subjects = (subject for each in chosen.values() for subject in each.subjects)
+    left, right = frame.across(0.85, room_for(subjects, 1.9))
     frame.figure.subplots_adjust(
         left=left, right=right, top=frame.top, bottom=frame.bottom, hspace=GAP
     )

@@ -31,6 +31,7 @@ __all__ = [
     "new_frame",
     "pale",
     "render",
+    "room_for",
     "shifted",
     "shortened",
     "thousands",
@@ -39,7 +40,7 @@ __all__ = [
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -348,6 +349,10 @@ def name_row(axes: Axes, model: str, look: Look, place: Place, note: str = "") -
     )  # fmt: skip
 
 
+LETTER_INCHES = 0.085
+"""What a letter of a label is wide, in the mean of a name."""
+
+
 class End(NamedTuple):
     """Where a line ends, and the label that belongs there."""
 
@@ -357,18 +362,24 @@ class End(NamedTuple):
     colour: str
 
 
+def room_for(labels: Iterable[str], least_inches: float) -> float:
+    """Return how many inches right of the axes the labels of `label_ends` need, but no fewer."""
+    return max([least_inches, *(0.55 + LETTER_INCHES * len(label) for label in labels)])
+
+
 def label_ends(figure: Figure, axes: Axes, ends: Sequence[End], gap_points: float = 13) -> None:
     """Write a label right of the axes for the end of each line, none over another.
 
     A thin line leads from the end of the curve to its label where the label had to move.
     """
     height_points = axes.get_position().height * figure.get_figheight() * 72
+    # Asked for first: limits that the lines decide are not known before somebody asks.
+    low, high = sorted(axes.get_ylim())
     to_share = (axes.transScale + axes.transLimits).transform
     placed = sorted(
         (float(to_share((x, y))[1]), x, y, words, colour) for x, y, words, colour in ends
     )
     shares = spread_apart([share for share, *_ in placed], gap_points / height_points)
-    low, high = sorted(axes.get_ylim())
     ends_at: list[Any] = [
         axes.transAxes.inverted().transform(axes.transData.transform((x, min(max(y, low), high))))
         for _, x, y, *_ in placed
