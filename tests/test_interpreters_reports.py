@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import Console
 
 from bench.interpreters.finding import resolve
@@ -325,11 +324,10 @@ def test_labels_stand_where_their_lines_end_and_a_long_name_is_whole() -> None:
     ]
     figure = cores_chart(report_of(run_over((long, "3.13t")), samples))
     assert figure
-    renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw_without_rendering()
     labels = {text.get_text(): text for text in figure.axes[0].texts}
     assert set(labels) == {"ideal", f"thread on {long}", "thread on 3.13t"}
-    widest = max(text.get_window_extent(renderer).x1 for text in labels.values())
+    widest = max(text.get_window_extent().x1 for text in labels.values())
     assert widest <= figure.get_figwidth() * figure.dpi
     assert labels[f"thread on {long}"].get_position()[1] < 0.2
     assert labels["thread on 3.13t"].get_position()[1] > 0.8
