@@ -90,7 +90,9 @@ def jain(counts: list[int]) -> float:
 
 def measure(lab: Lab) -> None:
     """Spread 8 to 1,024 connections in both ways."""
-    lab.note(f"{WORKERS} workers on {len(os.sched_getaffinity(0))} CPUs")
+    # PyPy cannot be asked which CPUs it may use.
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    lab.note(f"{WORKERS} workers on {cpus} CPUs")
     for number in lab.pick(NUMBERS[:2], NUMBERS, NUMBERS, NUMBERS):
         for name, own in {SHARED: False, OWN: True}.items():
             found = [spread(number, own=own) for _ in range(max(2, lab.rounds))]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
-import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +46,9 @@ def zombies(pids: list[int]) -> int:
 
 
 def ended(pids: list[int]) -> None:
-    """Wait until they have ended, without reaping them."""
-    for pid in pids:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    """Wait until they have ended, without reaping them: PyPy has no waitid()."""
+    while any(state_of(pid) not in ("Z", "") for pid in pids):
+        time.sleep(0.001)
 
 
 def forked() -> list[int]:
@@ -70,10 +69,7 @@ def started() -> list[int]:
     for process in processes:
         process.start()
     pids = [process.pid for process in processes]
-    for pid in pids:
-        # start() itself reaps those that had ended before it.
-        with contextlib.suppress(ChildProcessError):
-            ended([pid])
+    ended(pids)  # start() itself reaps those that had ended before it
     return pids
 
 
@@ -95,11 +91,9 @@ def orphan_s_parent() -> int:
 
 def parent_after(parent: int) -> int:
     """Return this process's parent once the one that it was born to has ended."""
-    # The kernel hands an orphan over when its parent ends, and that can be awaited. A parent that
-    # has been waited for already is no process any more.
-    with contextlib.suppress(ProcessLookupError):
-        death = os.pidfd_open(parent)
-        select.select([death], [], [], PATIENCE_SECONDS)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while os.getppid() == parent and time.monotonic() < deadline:
+        time.sleep(0.001)
     return os.getppid()
 
 
