@@ -19,6 +19,7 @@ from reports.load import Load
 from reports.schema import Record, RecordError, Values
 from reports.serving import Serving
 from reports.tally import Tally
+from reports.topology import Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,9 @@ class Sample(Record):
         2  (2026-11)  contains a `CellKey`, a `Load` and a `Tally`; says under which interpreter
                       and on which host its server ran. `file_bytes` follows from the load.
         3  (2026-11)  contains a `Serving`, which says also how long a thread might keep the GIL
-                      and the most CPUs that the server was to have.
+                      and the most CPUs that the server was to have; and a `Topology`: which host
+                      was what in a trial across hosts, whose figures are those of several
+                      generators together. It is empty for all others, and where it is absent.
     """
 
     SCHEMA: ClassVar[int] = 3
@@ -124,6 +127,7 @@ class Sample(Record):
     server_cpus: list[int]
     client_cpus: list[int]
     host: str = ""  # where the server ran; empty: where the conductor did
+    topology: Topology = field(default_factory=Topology)
     # What the server said it runs under: implementation, python, gil, jit, and in `at_end` what of
     # it was so when it ended; `environment` is what was set for it. Empty: the conductor's.
     server: dict[str, Any] = field(default_factory=dict)
@@ -167,6 +171,13 @@ class Sample(Record):
     def server_cpu_seconds(self) -> float:
         """CPU of the server's process tree over the window."""
         return self.server_user_seconds + self.server_system_seconds
+
+    @property
+    def shares_cpus(self) -> bool:
+        """Whether server and generator ran on the same CPUs, of the same machine."""
+        if self.topology.server:
+            return self.topology.shares_cpus(self.server_cpus)
+        return bool(set(self.server_cpus) & set(self.client_cpus))
 
     def has_gil(self, run: Run) -> bool:
         """Whether a process of the server ran Python on one core at a time.

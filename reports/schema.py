@@ -9,7 +9,7 @@ schema before into its own; a file of any earlier schema is then read step by st
 
 from __future__ import annotations
 
-__all__ = ["Record", "RecordError", "Values"]
+__all__ = ["Record", "RecordError", "Values", "built", "plain"]
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence

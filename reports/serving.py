@@ -34,7 +34,8 @@ class Serving:
     backlog: int = _field(0, "backlog {:,}", "--backlog")
     # Of its socket of datagrams, before the kernel doubles it; 0: its own.
     receive_buffer: int = _field(0, "receive buffer {:,}", "--receive-buffer")
-    # How it is reached: empty, over loopback; "veth", a pair of virtual cards.
+    # How it is reached: empty, over loopback; "veth", a pair of virtual cards; "network", from the
+    # hosts that a sample's topology names.
     link: str = _field("", "over {}")
     # How long a thread keeps the GIL from others; 0: the usual 5 ms.
     switch_seconds: float = _field(

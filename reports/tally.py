@@ -10,7 +10,7 @@ histogram, so `reports.histogram`, and numpy with it, is imported where one is m
 
 from __future__ import annotations
 
-__all__ = ["THREADS", "Tally"]
+__all__ = ["THREADS", "Tally", "added", "joined"]
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence

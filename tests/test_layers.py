@@ -121,6 +121,7 @@ ROOMS: Graph = {
     "bench.interpreters": {"bench"},
     "bench.plan": {"bench", "bench.interpreters"},
     "bench.measure": {"bench", "bench.plan", "bench.interpreters"},
+    "bench.across": {"bench", "bench.plan", "bench.measure"},
     "bench.run": {"bench", "bench.plan", "bench.measure", "bench.interpreters"},
     "bench.gate": {"bench", "bench.plan", "bench.measure", "bench.run", "bench.interpreters"},
     "bench.capacity": {"bench", "bench.plan", "bench.measure", "bench.run"},

@@ -139,7 +139,7 @@ def test_a_trial_of_every_scenario_holds_all_figures(scenario: Scenario) -> None
 
 @pytest.mark.parametrize("window_seconds", [0.05, 0.1, 0.6, 1.0, 1.7, 2.0])
 def test_the_intervals_of_a_window_are_twelve_and_none_is_a_sliver(window_seconds: float) -> None:
-    step = trial._interval_seconds(window_seconds)
+    step = trial.interval_seconds(window_seconds)
     assert window_seconds <= 12 * step < window_seconds + 2e-5
     assert math.ceil(round(window_seconds * 1e9) / round(step * 1e9)) == 12
 

@@ -269,7 +269,7 @@ def test_a_run_that_asked_no_study_has_no_section_and_no_chart_of_one() -> None:
 
 def test_every_study_that_is_planned_has_a_section_but_those_that_a_ladder_tells() -> None:
     assert PLANNED.keys() - STUDIES.keys() == {"rate", "connections", "backlog"}
-    assert STUDIES.keys() - PLANNED.keys() == {"placement", "udp"}
+    assert STUDIES.keys() - PLANNED.keys() == {"hosts", "placement", "udp"}
 
 
 def test_a_section_stands_on_the_page_with_its_finding_and_its_chart() -> None:

@@ -19,7 +19,7 @@ from bench.measure.placement import Placement
 from bench.measure.trial import measure
 from bench.plan.order import PlannedCell, PlannedTrial
 from bench.plan.scenarios import Profile
-from bench.run.conduct import capacities
+from bench.run.conduct import capacities, here
 
 START_SHARE = 0.8  # of what a closed loop reaches, which is known within a second
 LEAST_SECONDS, MOST_SECONDS = 0.8, 20.0  # of a window: long enough to know the percentile
@@ -95,7 +95,7 @@ def search(
     def probed(cell: PlannedCell, rate: float) -> None:
         said(f"{cell.model.name:14} closed loop: {rate:,.0f} requests/s")
 
-    found = capacities(cells, PROFILE, cpus, probed)
+    found = capacities(cells, PROFILE, here(cpus), probed)
     floor = promise.least_requests / MOST_SECONDS
     hunts = [
         _Hunt(cell, Search(max(floor, START_SHARE * rate), floor)) for cell, rate in found.items()

@@ -24,7 +24,16 @@ The tree
 
 from __future__ import annotations
 
-__all__ = ["Footprint", "Usage", "connections", "footprint", "running", "settle", "usage"]
+__all__ = [
+    "Footprint",
+    "Reading",
+    "Usage",
+    "connections",
+    "footprint",
+    "running",
+    "settle",
+    "usage",
+]
 
 import contextlib
 import os

@@ -9,7 +9,7 @@ other up. It tells how much of a one-connection latency is the machine's.
 
 from __future__ import annotations
 
-__all__ = ["Helper", "ceiling", "drive", "helper", "null_server", "wake_up_ns"]
+__all__ = ["Helper", "as_bytes", "ceiling", "drive", "helper", "null_server", "wake_up_ns"]
 
 import contextlib
 import dataclasses
@@ -40,6 +40,7 @@ class Helper:
 
     process: subprocess.Popen[bytes]
     port: int
+    host: str = "127.0.0.1"
 
     @property
     def pid(self) -> int:
@@ -53,7 +54,7 @@ class Helper:
 
     def aimed(self, load: Load) -> AimedLoad:
         """Aim a load at it."""
-        return AimedLoad.at("127.0.0.1", self.port, load)
+        return AimedLoad.at(self.host, self.port, load)
 
 
 class HelperEnded(TroubleError):  # noqa: N818  # it says what happened
@@ -75,13 +76,16 @@ def helper(module: str, cpus: Sequence[int], *words: str) -> Iterator[Helper]:
             )
         # Leaving closes its standard input, which ends it.
         assert process.stdout is not None  # noqa: S101  # it was opened as a pipe
-        yield Helper(process, json.loads(process.stdout.readline())["port"])
+        ready = json.loads(process.stdout.readline())
+        yield Helper(process, ready["port"], ready["host"])
 
 
 @contextlib.contextmanager
-def null_server(cpus: Sequence[int], processes: int = 1) -> Iterator[Helper]:
+def null_server(
+    cpus: Sequence[int], processes: int = 1, address: str = "127.0.0.1"
+) -> Iterator[Helper]:
     """Run the null server on `cpus`, with so many processes that share its connections."""
-    with helper("clients.targets.null", cpus, str(processes)) as server:
+    with helper("clients.targets.null", cpus, str(processes), address) as server:
         yield server
 
 
@@ -106,10 +110,15 @@ def drive(load: AimedLoad, cpus: Sequence[int], seconds: float) -> Tally:
         return answers(generator, load, timing)
 
 
-def ceiling(load: Load, placement: Placement, seconds: float) -> Window:
-    """Return what the null server does under `load`, whose frames are raw bytes to it."""
+def as_bytes(load: Load) -> Load:
+    """Return a load as the null server can serve it, to which its frames are raw bytes."""
     whole = Exchange.of(load).request.length  # the frame's header with it
-    raw = dataclasses.replace(load, kind="ECHO", framing="rawecho", size_bytes=whole)
+    return dataclasses.replace(load, kind="ECHO", framing="rawecho", size_bytes=whole)
+
+
+def ceiling(load: Load, placement: Placement, seconds: float) -> Window:
+    """Return what the null server does under `load`."""
+    raw = as_bytes(load)
     timing = Timing(warm_up_seconds=WARM_UP_SECONDS, seconds=seconds, drain_seconds=WARM_UP_SECONDS)
     with (
         NULL_SERVERS[load.transport](placement.server) as server,

@@ -5,7 +5,7 @@ The order is that of docs/method.md, "A trial"; its phases are in `bench.measure
 
 from __future__ import annotations
 
-__all__ = ["figures_of", "measure", "untried"]
+__all__ = ["figures_of", "interval_seconds", "measure", "untried"]
 
 import dataclasses
 import math
@@ -103,7 +103,7 @@ def _drive(
     timing = Timing(
         warm_up_seconds=profile.warm_up_seconds,
         seconds=profile.window_seconds,
-        interval_seconds=_interval_seconds(profile.window_seconds),
+        interval_seconds=interval_seconds(profile.window_seconds),
         drain_seconds=profile.drain_seconds,
     )
     kernel = COUNTED[asked.load.transport](server.pid, server.port)
@@ -133,6 +133,6 @@ def figures_of(window: Window) -> dict[str, Any]:
     }
 
 
-def _interval_seconds(window_seconds: float) -> float:
+def interval_seconds(window_seconds: float) -> float:
     """Return the step of the time axis, rounded up, lest a sliver of the window be left over."""
     return math.ceil(window_seconds / INTERVALS * 1e6) / 1e6

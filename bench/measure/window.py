@@ -11,7 +11,7 @@ answers count (`answers`).
 
 from __future__ import annotations
 
-__all__ = ["Subject", "Timing", "Window", "answers", "drive", "look", "open_load"]
+__all__ = ["UNWEIGHED", "Subject", "Timing", "Window", "answers", "drive", "look", "open_load"]
 
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol

@@ -24,6 +24,8 @@ class Scenario:
     share_of: str = ""  # whose: a row of bench.plan.rates.CAPACITIES
     models: tuple[str, ...] = ()  # the only ones that it is there for; empty: all
     spins: bool = True  # an open loop's generator, where it has CPUs to itself
+    generators: int = 0  # other hosts that drive it, over the network; 0: the server's own
+    network: str = ""  # what that is called where it is not as it comes: "200 Mbit/s"
 
     def loaded(self, **changes: Any) -> Scenario:
         """Return the scenario with some fields of its load changed."""
@@ -49,6 +51,9 @@ class Scenario:
             words.append(f"{load.idle_connections:,} idle")
         if load.company:
             words.append(f"company of {load.company:,}")
+        if self.generators:
+            at = f" at {self.network}" if self.network else ""
+            words.append(f"over the network{at} from {_count(self.generators, 'host')}")
         return ", ".join([*words, *self.serving.words])
 
     @property
@@ -56,7 +61,12 @@ class Scenario:
         """Whether the generator may be what limits it: nothing else says how fast to go."""
         load, serving = self.load, self.serving
         return load.kind == "ECHO" and not (
-            self.share or load.rate or load.idle_connections or serving.backlog or serving.link
+            self.share
+            or load.rate
+            or load.idle_connections
+            or serving.backlog
+            or serving.link
+            or self.generators
         )
 
 

@@ -9,7 +9,7 @@ has this load, so that both saw the same machine.
 
 from __future__ import annotations
 
-__all__ = ["RunOutcome", "capacities", "conduct", "describe", "interruptible"]
+__all__ = ["RunOutcome", "Trying", "capacities", "conduct", "describe", "here", "interruptible"]
 
 import contextlib
 import dataclasses
@@ -68,21 +68,32 @@ def describe(profile: Profile, models: Sequence[str], seed: int, **chosen: Any) 
 
 
 PROBE_SECONDS = 0.4
+Trying = Callable[[PlannedTrial, Profile, str], Sample]
+"""Runs a trial, of the run with this id, wherever that may be."""
 
 
 def capacities(
     probes: Iterable[PlannedCell],
     profile: Profile,
-    cpus: Sequence[int] | Placement,
+    trying: Trying,
     finished: Callable[[PlannedCell, float], object],
 ) -> dict[PlannedCell, float]:
     """Measure what each probe's model can do; `finished` is told each as it is known."""
     short = dataclasses.replace(profile, window_seconds=PROBE_SECONDS)
     found = {}
     for probe in probes:
-        found[probe] = capacity(measure(PlannedTrial(probe, block=0), short, "", cpus))
+        found[probe] = capacity(trying(PlannedTrial(probe, block=0), short, ""))
         finished(probe, found[probe])
     return found
+
+
+def here(cpus: Sequence[int] | Placement) -> Trying:
+    """Return what runs trials on this machine."""
+
+    def trying(trial: PlannedTrial, profile: Profile, run_id: str) -> Sample:
+        return measure(trial, profile, run_id, cpus)
+
+    return trying
 
 
 class Ceilings:
@@ -136,14 +147,17 @@ def conduct(
     reporter: Reporter,
     cpus: Sequence[int] | Placement,
     stored: Callable[[Sample], object] | None = None,
+    trying: Trying | None = None,
 ) -> RunOutcome:
     """Run `trials` in order and store each; StoreError when the disk will not take one.
 
+    `trying` runs one; unless told, here on `cpus`.
     `stored` is told of each that is on the disk, before the next of `trials` is asked for.
     """
     outcome = RunOutcome.COMPLETE
     ceilings = Ceilings(profile.ceiling_seconds, cpus, run_id, folder.append)
     loads = [scenario.load for scenario in profile.scenarios]
+    measured = trying or here(cpus)
     climb = Climb(limits(max(load.connections + load.idle_connections for load in loads)))
     try:
         with interruptible(), reporter:
@@ -152,7 +166,7 @@ def conduct(
                     sample = untried(trial, run_id, cpus, stopped=refusal)
                 else:
                     sample = dataclasses.replace(
-                        measure(trial, profile, run_id, cpus),
+                        measured(trial, profile, run_id),
                         ceiling_requests_per_second=ceilings.of(trial),
                     )
                     climb.climbed(trial, sample)

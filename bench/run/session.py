@@ -5,8 +5,8 @@ from __future__ import annotations
 __all__ = ["Request", "run"]
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,15 @@ from bench.plan.order import Pairing, PlannedCell, PlannedTrial, cells, endless
 from bench.plan.precision import Precision
 from bench.plan.rates import left_out, probes, resolve
 from bench.plan.scenarios import Profile
-from bench.run.conduct import RunOutcome, capacities, conduct, describe, interruptible
+from bench.run.conduct import (
+    RunOutcome,
+    Trying,
+    capacities,
+    conduct,
+    describe,
+    here,
+    interruptible,
+)
 from bench.run.progress import Reporter, header, reporter
 from reports.record import Sample
 from reports.store import RunFolder, Store
@@ -45,6 +53,8 @@ class Request:
     placement: str  # of all scenarios; empty: each has its own
     precision: float  # a share; 0: the profile's blocks and no more
     budget_seconds: float
+    trying: Trying | None = None  # runs a trial elsewhere; None: on `cpus`, here
+    hosts: Mapping[str, Any] = field(default_factory=dict)  # and what is there, for the record
 
     def options(self) -> dict[str, Any]:
         """Return what the record of the run keeps of it."""
@@ -54,6 +64,7 @@ class Request:
             "precision": self.precision,
             "budget_seconds": self.budget_seconds,
             **{f"{side}_cpus": cpus for side, cpus in named.items()},
+            **({"hosts": dict(self.hosts)} if self.hosts else {}),
         }
 
 
@@ -66,7 +77,8 @@ def run(request: Request, results: Path, console: Console) -> tuple[RunFolder, R
     profile = request.profile
     now = watch(LOOK_SECONDS)
     with interruptible():
-        wake_up = wake_up_ns(request.cpus)
+        # Of this machine, whose CPUs are none of a run's that is made elsewhere.
+        wake_up = {} if request.trying else wake_up_ns(request.cpus)
         planned, options = _with_rates(request, say)
     count = profile.blocks * len(planned)
     record = describe(
@@ -86,7 +98,8 @@ def run(request: Request, results: Path, console: Console) -> tuple[RunFolder, R
     measured: list[Sample] = []  # what the precision looks at, after every block
     trials = _trials(request, planned, measured, progress, precision)
     stored = measured.append if request.precision else None
-    outcome = conduct(trials, profile, folder, folder.path.name, progress, request.cpus, stored)
+    name = folder.path.name
+    outcome = conduct(trials, profile, folder, name, progress, request.cpus, stored, request.trying)
     if precision.verdict:
         say(precision.verdict)
     return folder, outcome
@@ -106,7 +119,7 @@ def _with_rates(
     found = capacities(
         probes(paired),
         request.profile,
-        request.cpus,
+        request.trying or here(request.cpus),
         lambda cell, rate: say(
             f"capacity for {cell.scenario.name}, {cell.scenario.serving.placement}:"
             f" {cell.key.subject} {rate:,.0f} requests/s"

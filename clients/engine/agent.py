@@ -15,7 +15,7 @@ from clients.engine._engine import die_with_parent
 from clients.engine.driver import Engine
 from clients.load import AimedLoad
 
-PHASES = ("open", "warm_up", "measure", "drain", "tally", "close")
+PHASES = ("open", "warm_up", "measure", "measure_at", "drain", "tally", "close")
 
 
 def main(cpus: str) -> None:

@@ -145,6 +145,7 @@ class Engine:
         ]
         self._pool = ThreadPoolExecutor(len(self._workers) + len(self._company))
         self._seconds = self._interval_seconds = self._cpu_seconds = self._open_seconds = 0.0
+        self._began = 0  # the last window, in ns of the monotonic clock
 
     def open(self) -> None:
         """Try to open every connection once, a limited number at a time."""
@@ -169,6 +170,17 @@ class Engine:
         self._each(Worker.measure, begin, begin + _ns(seconds), _ns(interval_seconds))
         self._cpu_seconds = time.process_time() - cpu
         self._seconds = seconds
+        self._began = begin
+
+    def measure_at(self, instant_ns: int, seconds: float, interval_seconds: float) -> int:
+        """Do that from an instant of this host's monotonic clock on; return when it did begin.
+
+        So engines of several hosts begin together. An instant that is over already is now.
+        """
+        while (left := instant_ns - time.monotonic_ns()) > 0:
+            time.sleep(left / 1e9)
+        self.measure(seconds, interval_seconds)
+        return self._began
 
     def drain(self, seconds: float) -> None:
         """Take answers for at most `seconds`; what is left then is unfinished."""

@@ -135,6 +135,10 @@ class Generator:
         """Load the server and count, with a time axis in steps of `interval_seconds`."""
         self._call("measure", seconds, interval_seconds)
 
+    def measure_at(self, instant_ns: int, seconds: float, interval_seconds: float) -> int:
+        """Do that from an instant of the monotonic clock on; return when it did begin."""
+        return int(self._call("measure_at", instant_ns, seconds, interval_seconds))
+
     def drain(self, seconds: float) -> None:
         """Take the answers that are due, for at most `seconds`; connections stay open."""
         self._call("drain", seconds)

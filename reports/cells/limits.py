@@ -7,7 +7,7 @@ can be, so that rule stands before the server's: in doubt a figure is "at least"
 
 from __future__ import annotations
 
-__all__ = ["Evidence", "LimitVerdict", "may_use", "verdict"]
+__all__ = ["BUSY", "Evidence", "LimitVerdict", "may_use", "verdict"]
 
 import math
 from collections.abc import Callable

@@ -450,7 +450,7 @@ def _verdict(trials: Sequence[Trial], figures: dict[str, Spread], *, gil: bool) 
             server_cores=figures[SERVER_CORES.name].value,
             server_may_use=may_use(
                 server_cpus=len(asked.server_cpus),
-                shared=bool(set(asked.server_cpus) & set(asked.client_cpus)),
+                shared=asked.shares_cpus,
                 generator_cores=generator,
                 processes=max(trial.sample.processes for trial in trials),
                 gil=gil,

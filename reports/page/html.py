@@ -148,10 +148,24 @@ def _distrust(report: Report) -> str:
         f"windows of {run.window_seconds:g} s",
         f"up to {blocks} trials of a cell",
         *([f"{cpus} CPUs for server and generator together"] if cpus else []),
-        "all traffic over the loopback interface of one machine",
+        _traffic(report),
         *build,
     ]
     return f"How far to trust a figure: {', '.join(parts)}."
+
+
+def _traffic(report: Report) -> str:
+    """Return what the requests went over, in words."""
+    titles = dict.fromkeys(
+        topology.title
+        for workload in report.workloads
+        for cell in workload.cells
+        for trial in cell.trials
+        if (topology := trial.sample.topology).server
+    )
+    if not titles:
+        return "all traffic over the loopback interface of one machine"
+    return f"traffic between hosts ({'; '.join(titles)})"
 
 
 UNUSUAL = (

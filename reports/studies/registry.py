@@ -11,6 +11,7 @@ from reports.studies import (
     company,
     connection_cost,
     cores,
+    hosts,
     idle,
     memory,
     placement,
@@ -25,6 +26,7 @@ from reports.studies.section import Section
 STUDIES: Mapping[str, Callable[[Report], Section | None]] = {
     module.NAME: module.section
     for module in (
+        hosts,
         placement,
         connection_cost,
         scaling,

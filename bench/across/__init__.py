@@ -1,0 +1,1 @@
+"""A trial whose server and generators are on hosts of their own."""
