@@ -22,6 +22,7 @@ __all__ = [
     "P50",
     "P90",
     "P99",
+    "P999",
     "PROCESSES",
     "PSS_IDLE",
     "PSS_LOADED",

@@ -2,11 +2,12 @@
 
     python -m tests.thirty DIR [BLOCKS]
 
-stores one below DIR, for `python -m bench report --results DIR`.
+stores one of eight workloads below DIR, for `python -m bench report --results DIR`.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from reports.record import Run, Sample
 from reports.store import FILE, RunFolder, Store
-from tests.runs import SCENARIOS, Traits, at_rate, failed, make_run, make_sample, starved
+from tests.runs import SCENARIOS, Traits, at_rate, changed, failed, make_run, make_sample, starved
 
 CATALOGUE: dict[str, tuple[str, Traits]] = {
     "serial": ("sequential", Traits(0.90, 7.2, 8.1, 8.2, 0.15)),
@@ -80,6 +81,34 @@ def thirty_run(
     )
 
 
+MORE = {
+    "echo-many": ("echo", "1,024 connections, 1 KiB", 0.9),
+    "echo-few": ("echo", "1 connection, 1 KiB", 0.15),
+}
+"""Workloads beside those of every made-up run: like which, their level, and what speed is left."""
+
+
+def thirty_by_eight(blocks: int = 10) -> tuple[Run, Iterator[Sample]]:
+    """Return a run of thirty models under eight workloads, as large as `standard` may become."""
+    run, samples = thirty_run(blocks)
+    more = (
+        changed(
+            make_sample(
+                like,
+                model,
+                block,
+                traits=replace(traits_of(model, like), speed=traits_of(model, like).speed * share),
+            ),
+            scenario=scenario,
+            level=level,
+        )
+        for block in range(blocks)
+        for scenario, (like, level, share) in MORE.items()
+        for model in CATALOGUE
+    )
+    return replace(run, scenarios=[*run.scenarios, *MORE]), itertools.chain(samples, more)
+
+
 def _run(scenarios: Sequence[str], blocks: int) -> Run:
     families = {model: family for model, (family, _) in CATALOGUE.items()}
     run = make_run(models=tuple(CATALOGUE), scenarios=scenarios, blocks=blocks)
@@ -122,4 +151,4 @@ def store(root: Path, run: Run, samples: Iterator[Sample]) -> RunFolder:
 
 
 if __name__ == "__main__":
-    print(store(Path(sys.argv[1]), *thirty_run(int(sys.argv[2]) if sys.argv[2:] else 10)).path)
+    print(store(Path(sys.argv[1]), *thirty_by_eight(int(sys.argv[2]) if sys.argv[2:] else 10)).path)

@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing but a browser: charts are inside, no scripts."""
+"""The report as one HTML page that needs nothing but a browser: charts and script are inside."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from reports.cells.workload import Cell, Workload
 from reports.charts.gallery import Chart, slug
 from reports.charts.style import looks_of
 from reports.metrics import CPU, METRICS, P50, P99, PSS_LOADED, RATE, Metric, headlines
+from reports.page.live import live_parts
 from reports.stats import coverage
 from reports.studies.registry import sections_of
 from reports.studies.section import listed
@@ -122,6 +123,7 @@ def page(
         ),
         coverage=f"{coverage(trials):.4g}",
         colour_of=lambda model: looks.of(model).colour,
+        live=live_parts(report),
     )
 
 
