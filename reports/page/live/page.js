@@ -53,8 +53,9 @@ const percentile = (nines) => `p${Number((100 - 100 / nines).toPrecision(6))}`;
 
 // ---- the state, and the fragment that holds it
 
+const AXES = ["as suits", "linear", "log"];
 const DEFAULTS = Object.freeze({
-  workload: DATA.workloads[0].id, figure: DATA.figures[0], log: false, best: false, cell: "", nines: "", seconds: "",
+  workload: DATA.workloads[0].id, figure: DATA.figures[0], axes: AXES[0], best: false, cell: "", nines: "", seconds: "",
 });
 const SETS = Object.freeze({ lit: SUBJECTS, hide: new Set(MODELS), without: new Set(INTERPRETERS), sort: null });
 const empty = () => ({ ...DEFAULTS, lit: new Set(), hide: new Set(), without: new Set(), sort: new Set() });
@@ -64,6 +65,7 @@ let anchor = "";
 const VALID = {
   workload: (value) => WORKLOADS.has(value),
   figure: (value) => DATA.figures.includes(value),
+  axes: (value) => AXES.includes(value),
   cell: (value) => cellNamed(value) !== undefined,
   nines: (value) => rangeOf(value) !== null,
   seconds: (value) => rangeOf(value) !== null,
@@ -121,6 +123,7 @@ function toggled(set, value) {
 }
 
 const toggleLit = (subject) => change({ lit: toggled(state.lit, subject) });
+const isLog = (suited = false) => state.axes === "log" || (suited && state.axes === "as suits");
 const shown = (subject) => !state.hide.has(subject.model) && !state.without.has(subject.interpreter);
 const cellKey = (workload, subject) => `${workload}/${subject}`;
 
@@ -137,7 +140,7 @@ function rowsOf(workload, name) {
   const figure = workload.figures[name];
   return workload.cells
     .map((cell) => ({ cell, subject: DATA.subjects[cell.subject], found: cell.figures[name] }))
-    .filter(({ subject, found }) => shown(subject) && found && (!state.log || found[1] > 0))
+    .filter(({ subject, found }) => shown(subject) && found && (!isLog() || found[1] > 0))
     .map(({ cell, subject, found: [value, low, high, words, range] }) => ({
       subject: subject.name, colour: subject.colour, cell, value, low, high, words, order: cell.subject,
       tip: [subject.name, `${figure.title}: ${words} ${figure.latency ? "" : figure.unit}`, range && `interval ${range}`,
@@ -159,7 +162,7 @@ function finding(rows, name) {
 }
 
 function trialsOf(row, figure, name) {
-  return row.cell.trials[name].flatMap((value, place) => value === null || (state.log && value <= 0) ? [] : [{
+  return row.cell.trials[name].flatMap((value, place) => value === null || (isLog() && value <= 0) ? [] : [{
     subject: row.subject, colour: row.colour, order: row.order, value, block: row.cell.blocks[place] + 1,
     tip: `${row.subject}, block ${row.cell.blocks[place] + 1}: ${tell(figure, value)}`,
   }]);
@@ -183,7 +186,7 @@ const VIEWS = {
     const late = workload.figures[lateName];
     const rows = rowsOf(workload, "throughput").flatMap((row) => {
       const found = row.cell.figures[lateName];
-      if (!found || (state.log && found[1] <= 0)) return [];
+      if (!found || (isLog() && found[1] <= 0)) return [];
       return [{ ...row, late: found[0], lateLow: found[1], lateHigh: found[2], tip: `${row.tip}\n${late.title}: ${found[3]} (${found[4]})` }];
     });
     let least = Infinity; // on the front is who is faster than all that answer sooner
@@ -210,8 +213,10 @@ const VIEWS = {
         if (place >= cell.curve.known - 1) bounds.push(row);
       });
     }
+    // What is only a lower bound leaves the chart at its upper edge, and does not stretch it.
+    const ends = known.length ? [Math.min(...points.map((row) => row.us)), 1.1 * Math.max(...known.map((row) => row.us))] : null;
     return { says: `Latency of ${workload.scenario} by percentile; dotted where unanswered requests make it a lower bound.`,
-      values: { known, bounds, points }, signals: { title: "latency" }, scales: ["y"] };
+      values: { known, bounds, points }, signals: { title: "latency" }, scales: ["y"], suitsLog: true, ends };
   },
   time(workload, name) {
     const key = name in { p50: 1, p99: 1 } ? name : "throughput";
@@ -226,7 +231,7 @@ function timeRows(cell, key, figure) {
   const { name, colour } = DATA.subjects[cell.subject];
   return (cell.time.seconds ?? []).flatMap((seconds, place) => {
     const value = cell.time[key][place];
-    if (value === null || (state.log && value <= 0)) return [];
+    if (value === null || (isLog() && value <= 0)) return [];
     return [{ subject: name, colour, seconds, value, tip: `${name}, at ${number(seconds)} s: ${tell(figure, value)}` }];
   });
 }
@@ -250,7 +255,7 @@ const LOADER = { // a page needs no network, and neither does what it draws
   sanitize: () => Promise.reject(new Error("this page loads nothing")),
 };
 
-function draw(plot, name, { says, values, signals, scales }, zoomed = null) {
+function draw(plot, name, { says, values, signals, scales, suitsLog, ends }, zoomed = null) {
   plot.view?.finalize();
   plot.view = null;
   plot.replaceChildren();
@@ -263,7 +268,8 @@ function draw(plot, name, { says, values, signals, scales }, zoomed = null) {
   for (const source of spec.data) if (source.name in values) source.values = values[source.name];
   for (const scale of spec.scales) {
     // A scale's kind is no signal in Vega, and is changed before it is read.
-    if (state.log && scales.includes(scale.name)) Object.assign(scale, { type: "log", zero: undefined });
+    if (isLog(suitsLog) && scales.includes(scale.name)) Object.assign(scale, { type: "log", zero: undefined });
+    if (scale.name === "y" && ends) scale.domain = ends;
     if (scale.name === "x" && scale.type !== "point") scale.domainRaw = { signal: "zoomed" };
   }
   spec.signals.push({ name: "zoomed", value: zoomed });
@@ -538,10 +544,11 @@ function figuresTable(workload, cell) {
 function makeControls() {
   const form = document.getElementById("controls");
   for (const [id, { scenario, level }] of WORKLOADS) form.workload.append(make("option", { value: id }, `${scenario}: ${level}`));
+  for (const name of AXES) form.axes.append(make("option", { value: name }, name));
   for (const name of DATA.figures) form.figure.append(make("option", { value: name }, name));
   form.addEventListener("submit", (event) => event.preventDefault());
   form.workload.addEventListener("change", () => change({ workload: form.workload.value, nines: "", seconds: "" }));
-  form.figure.addEventListener("change", () => change({ figure: form.figure.value }));
+  for (const name of ["figure", "axes"]) form[name].addEventListener("change", () => change({ [name]: form[name].value }));
   for (const each of all("[data-toggle]", form)) each.addEventListener("click", () => change({ [each.dataset.toggle]: !state[each.dataset.toggle] }));
   $("[data-act=everything]", form).addEventListener("click", () => { state = empty(); apply(); });
   for (const [family, models] of FAMILIES) {
@@ -565,6 +572,7 @@ function markControls() {
   const form = document.getElementById("controls");
   form.workload.value = state.workload;
   form.figure.value = state.figure;
+  form.axes.value = state.axes;
   const press = (selector, pressed) => all(selector).forEach((each) => each.setAttribute("aria-pressed", pressed(each)));
   press("#controls [data-toggle]", (each) => state[each.dataset.toggle]);
   press("#families button", (each) => [...FAMILIES.get(each.dataset.family)].some((model) => !state.hide.has(model)));
