@@ -309,7 +309,7 @@ function drawViews() {
 function drawView(figure) {
   figure.stale = false;
   const drawn = VIEWS[figure.dataset.view](WORKLOADS.get(state.workload), state.figure);
-  $("figcaption > span", figure).textContent = drawn.says;
+  $(".says", figure).textContent = drawn.says;
   draw($(".plot", figure), figure.dataset.view, drawn, figure.dataset.zoom ? rangeOf(state[figure.dataset.zoom]) : null);
 }
 
@@ -610,7 +610,7 @@ function start() {
   document.body.append(parts);
   $("nav ul")?.prepend(make("li", {}, make("a", { href: "#explore" }, "Explore")));
   for (const figure of all("figure", explore)) {
-    $("figcaption", figure).append(make("span"));
+    $("figcaption", figure).append(make("span", { class: "says" }));
     if (figure.dataset.zoom) makeZoomable(figure);
     inSight.observe(figure);
   }
