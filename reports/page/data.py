@@ -168,7 +168,7 @@ def _evidence(run: Run, cell: Cell) -> dict[str, Any]:
             for side, metric in both.items()
             if metric.name in cell.figures
         },
-        "placed": f"placement {asked.placement}: server on CPU {_cpus(asked.server_cpus)},"
+        "placed": f"placement {asked.serving.placement}: server on CPU {_cpus(asked.server_cpus)},"
         f" generator on CPU {_cpus(asked.client_cpus)}",
         "notes": cell.notes,
         "errors": {kind: count for kind, count in cell.errors.items() if count},
