@@ -23,6 +23,7 @@ from reports.cells.report import Report, report_of
 from reports.cells.workload import workloads_of
 from reports.charts.cores import cores as cores_chart
 from reports.charts.gallery import charts_of
+from reports.charts.interpreters import interpreters as interpreters_chart
 from reports.charts.interpreters import price
 from reports.metrics import P99, PSS_LOADED, THROUGHPUT
 from reports.page.html import page
@@ -34,7 +35,7 @@ from reports.trend.foreign import results_of_run
 from reports.trend.history import Entry, entry_of, trends
 from servers.catalog import find
 from tests.commands import bench_in_process
-from tests.runs import changed, failed, make_run, make_sample
+from tests.runs import changed, failed, make_run, make_sample, starved
 from tests.studies import company_sample, cores_sample
 
 NAMES = ("3.11", "3.13t")
@@ -331,6 +332,26 @@ def test_labels_stand_where_their_lines_end_and_a_long_name_is_whole() -> None:
     assert widest <= figure.get_figwidth() * figure.dpi
     assert labels[f"thread on {long}"].get_position()[1] < 0.2
     assert labels["thread on 3.13t"].get_position()[1] > 0.8
+
+
+def test_charts_say_who_was_not_ranked_and_which_level_a_panel_is_of() -> None:
+    samples = [
+        starved(sample) if (name, cpus) == ("3.13t", 2) else sample
+        for block in range(3)
+        for name in NAMES
+        for cpus in (1, 2)
+        for each in [cores_sample("thread", block, cpus, 400)]
+        for sample in [replace(each, cell=each.cell._replace(interpreter=name))]
+    ]
+    one = report_of(run_over(), samples)
+    figure = cores_chart(one)
+    assert figure
+    assert "Not ranked on all: thread on 3.13t." in [text.get_text() for text in figure.texts]
+    throughputs = [each for each in one.interpreters.matrices if each.metric is THROUGHPUT]
+    beside = interpreters_chart(one.run, throughputs)
+    assert beside
+    titles = [axes.get_title(loc="left") for axes in beside.axes]
+    assert titles == ["cores, server on 1 CPU", "cores, server on 2 CPUs"]
 
 
 def test_more_cpus_than_there_are_are_left_out_and_a_server_gets_so_many_of_them() -> None:

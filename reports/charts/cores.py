@@ -32,11 +32,15 @@ def cores(report: Report) -> Figure | None:
     if ladder is None:
         return None
     run, looks, chosen = report.run, looks_of(report.run), chosen_on(report.run, ladder)
+    ups = {subject: speed_ups(ladder, subject) for subject in chosen.subjects}
+    unranked = ", ".join(
+        subject for subject, found in ups.items() if len(found) < len(ladder.workloads)
+    )
     frame = new_frame(
         "Scaling over cores",
         f"{facts(run, ladder.workloads[0].asked)}  \u00b7  ratios within blocks to the throughput"
         " on the fewest CPUs; bars: intervals",
-        chosen.sentence,
+        " ".join(filter(None, [chosen.sentence, unranked and f"Not ranked on all: {unranked}."])),
         top=TOP_INCHES,
         axes=AXES_INCHES,
         bottom=BOTTOM_INCHES,
@@ -51,8 +55,7 @@ def cores(report: Report) -> Figure | None:
     models = subjects_of(ladder.workloads)
     under = list(dict.fromkeys(each.key.interpreter for each in ladder.workloads[0].cells))
     names = {cell.subject: cell.key.interpreter for rung in ladder.workloads for cell in rung.cells}
-    for subject in chosen.subjects:
-        found = speed_ups(ladder, subject)
+    for subject, found in ups.items():
         if not found:
             continue
         look = looks.of(models[subject])

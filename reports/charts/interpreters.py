@@ -70,7 +70,8 @@ def _drawn(run: Run, matrices: Sequence[Matrix], title: str) -> Figure | None:
         left=left, right=right, top=frame.top, bottom=frame.bottom, wspace=0.12
     )
     for axes, matrix in zip(panels, shown, strict=True):
-        _panel(axes, matrix, models, f": {matrix.metric.title}" if is_mixed else "")
+        load = ", ".join(filter(None, [matrix.workload.scenario, _told_apart_by(matrix, shown)]))
+        _panel(axes, matrix, models, load + (f": {matrix.metric.title}" if is_mixed else ""))
     panels[0].set_yticks(range(len(models)), models)
     handles = [
         Line2D([], [], color=COLOURS[at % 8], marker=MARKERS[at % 8], linewidth=1.4, label=name)
@@ -89,8 +90,20 @@ def _ratios(matrix: Matrix) -> list[Against]:
     return [each for row in matrix.rows.values() for each in row.values() if each.ratio]
 
 
-def _panel(axes: Axes, matrix: Matrix, models: Sequence[str], figure: str) -> None:
-    axes.set_title(f"{matrix.workload.scenario}{figure}", loc="left", size=9, weight="bold")
+def _told_apart_by(matrix: Matrix, shown: Sequence[Matrix]) -> str:
+    """Return what of its level the others of its scenario and figure have not; often nothing."""
+    others = [
+        set(each.workload.level.split(", "))
+        for each in shown
+        if each is not matrix
+        and (each.workload.scenario, each.metric) == (matrix.workload.scenario, matrix.metric)
+    ]
+    own = matrix.workload.level.split(", ")
+    return ", ".join(part for part in own if any(part not in each for each in others))
+
+
+def _panel(axes: Axes, matrix: Matrix, models: Sequence[str], title: str) -> None:
+    axes.set_title(title, loc="left", size=9, weight="bold")
     axes.axvline(1, color=INK, linewidth=0.9)
     step = min(SUB_ROW, 0.8 / len(matrix.others))
     for row, model in enumerate(models):

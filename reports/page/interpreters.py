@@ -22,19 +22,22 @@ def interpreter_tables(axis: InterpreterAxis) -> Iterator[RenderableType]:
         matrices = axis.of(workload)
         # The first and the last of the figures, throughput and memory: the page has the others.
         for place in dict.fromkeys((0, len(matrices) - 1)):
+            yield _title(matrices[place])
             yield _table(matrices[place])
     for sentence in axis.sentences:
         yield Text(f"{sentence}.")
 
 
-def _table(matrix: Matrix) -> Table:
+def _title(matrix: Matrix) -> Text:
+    """Return the line above a table: a title of its own would be no wider than the table."""
     load = matrix.workload
+    return Text.assemble(
+        (f"{load.scenario}: {matrix.metric.title}", "bold"), f"  {load.level}: ratios"
+    )
+
+
+def _table(matrix: Matrix) -> Table:
     table = Table(
-        title=Text.assemble(
-            (f"{load.scenario}: {matrix.metric.title}", "bold"), f"  {load.level}: ratios"
-        ),
-        title_justify="left",
-        title_style="none",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1, 0, 0),
