@@ -135,6 +135,7 @@ def test_what_cannot_be_claimed_says_why() -> None:
     assert matrix(few).rows["thread"]["3.13t"].verdict == "too few trials to tell"
     assert any("too few trials to tell" in sentence for sentence in few.sentences)
     same = report_of(run_over(), trials(1.0)).interpreters
+    assert "COMPUTE: no model is told apart under 3.13t and 3.11" in same.sentences
     assert {row["3.13t"].verdict for row in matrix(same).rows.values()} == {"not told apart"}
     broken = [
         failed(sample, "gone") if sample.cell.interpreter and sample.block == 1 else sample

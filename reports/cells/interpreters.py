@@ -224,7 +224,7 @@ def _sentences(matrices: Sequence[Matrix], workloads: Sequence[Workload]) -> Ite
                     yield _sentence(first, headline, name, memory) + level
             if not told and column:
                 few = all(each.ratio and not each.ratio.tells for each in column)
-                why = "too few trials to tell" if few else f"no model is {NOT_TOLD}"
+                why = "too few trials to tell" if few else "no model is told apart"
                 at = f" at {workload.level}" if levels[workload.scenario] > 1 else ""
                 yield f"{_noun(workload)}{at}: {why} under {name} and {_first(headline)}"
 
