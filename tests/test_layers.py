@@ -117,6 +117,13 @@ ROOMS: Graph = {
     "reports.gate.render": {"reports", "reports.gate"},
     "reports.page": {"reports", "reports.cells", "reports.studies", "reports.charts"},
     "reports.trend": {"reports", "reports.cells", "reports.charts", "reports.gate"},
+    "reports.shelf": {
+        "reports",
+        "reports.cells",
+        "reports.charts",
+        "reports.gate",
+        "reports.trend",
+    },
     "bench": set(),
     "bench.interpreters": {"bench"},
     "bench.plan": {"bench", "bench.interpreters"},

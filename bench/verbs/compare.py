@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.plan.precision import share
-from bench.plan.scenarios import UnknownNameError
-from bench.verbs.common import RESULTS, AsJson, Terminal, app, examples, named, stored_run
+from bench.verbs.common import RESULTS, AsJson, Terminal, app, examples, named
 from bench.verbs.common import Results as ResultsFolder
-from reports.files import read_regular
-from reports.store import FILE, RunFolder
+from bench.verbs.results import known_metric, load_results
 from reports.trend.compare import (
-    Results,
     compare,
     exit_code,
     only_on_one_side,
@@ -24,15 +19,7 @@ from reports.trend.compare import (
     warnings,
 )
 from reports.trend.compare_text import comparison_json, comparison_table
-from reports.trend.foreign import (
-    InvalidResultsError,
-    UnreadableError,
-    results_of_json,
-    results_of_run,
-    run_of,
-)
 from reports.trend.history import TREND_METRICS
-from reports.untrusted import NotJsonError, UntrustedError, read_json
 
 
 @app.command(
@@ -59,8 +46,8 @@ def compare_results(
     With --fail-on: 0 not worse, 1 worse, 2 usage, 3 invalid, 4 inconclusive, 5 nothing in common.
     """
     threshold = share(fail_on) if fail_on else None
-    asked = named(metrics, _metric)
-    one, other = (_load(name, asked, results) for name in (a, b))
+    asked = named(metrics, known_metric)
+    one, other = (load_results(name, asked, results) for name in (a, b))
     compared = compare(one, other)
     remarks = [*warnings(one, other), *only_on_one_side(one, other)]
     remarks += [
@@ -80,39 +67,3 @@ def compare_results(
         # Of JSON the figures are all that is on standard output.
         Terminal(stderr=as_json).print(verdict, markup=False, soft_wrap=True)
     raise typer.Exit(code)
-
-
-def _metric(name: str) -> str:
-    if name not in TREND_METRICS:
-        raise UnknownNameError("metric", name, TREND_METRICS)
-    return name
-
-
-def _load(name: str, metrics: Sequence[str], results: Path) -> Results:
-    """Return what a user named; StoreError or UnreadableError when it holds no results."""
-    path = Path(name)
-    if path.is_file() and path.name != FILE:
-        return _of_file(name, path, metrics)
-    if path.is_file():
-        folder = RunFolder(path.parent)
-    elif (path / FILE).is_file():
-        folder = RunFolder(path)
-    else:
-        folder = stored_run(results, name)
-    run, samples = folder.read()
-    return results_of_run(name, run, samples, metrics)
-
-
-def _of_file(name: str, path: Path, metrics: Sequence[str]) -> Results:
-    """Return what a file holds, whatever its name: one JSON document, or the lines of a run."""
-    try:
-        text = read_regular(path)
-    except (OSError, UntrustedError) as error:
-        raise UnreadableError(f"{path} cannot be read: {error}") from error
-    try:
-        values = read_json(text)
-    except NotJsonError:
-        return results_of_run(name, *run_of(name, text), metrics)
-    except UntrustedError as error:
-        raise InvalidResultsError(f"{name} is not as it should be: {error}") from error
-    return results_of_json(name, values)

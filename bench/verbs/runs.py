@@ -8,7 +8,9 @@ from __future__ import annotations
 __all__ = ["publish_run"]
 
 import dataclasses
+import json
 import secrets
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +27,7 @@ from bench.verbs.common import (
     INTERRUPTED,
     RESULTS,
     TROUBLE,
+    AsJson,
     Pythons,
     Results,
     Seed,
@@ -37,7 +40,10 @@ from bench.verbs.common import (
     stored_run,
     warn,
 )
-from reports.store import RunFolder
+from bench.verbs.results import known_metric, load_results
+from reports.files import replace_whole
+from reports.store import RunFolder, disk_errors
+from reports.trend.history import TREND_METRICS
 
 EXIT_CODES = {
     RunOutcome.COMPLETE: 0,
@@ -166,10 +172,67 @@ def publish_run(folder: RunFolder, console: Console) -> None:
     console.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
 
 
-@app.command(epilog=examples("report", "report 20261123T181500Z-standard"))
+@app.command(
+    epilog=examples(
+        "report",
+        "report latest",
+        "report 20261123T181500Z-standard 20261124T181500Z-standard",
+        "report before.json after.json --output both.html",
+    )
+)
 def report(
-    run_id: Annotated[str | None, typer.Argument(help="Which run; the newest if none.")] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="One run's id, or `latest`, which it is if none; or several runs and JSON files.",
+        ),
+    ] = None,
+    metrics: Annotated[
+        str,
+        typer.Option(metavar="A,B", help=f"Show these of several: {', '.join(TREND_METRICS)}."),
+    ] = ",".join(TREND_METRICS),
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the page of several results to this file."),
+    ] = None,
+    as_json: AsJson = False,
     results: Results = RESULTS,
 ) -> None:
-    """Redraw the report of a stored run without measuring again."""
-    publish_run(stored_run(results, run_id), Terminal())
+    """Redraw a stored run's report, or put several side by side.
+
+    One run is drawn again without measuring. Several runs, or JSON of pytest-benchmark and pyperf,
+    become one page: a panel for each machine, a column for each result.
+    """
+    names = runs or []
+    foreign = names and Path(names[0]).is_file()
+    if len(names) < 2 and not foreign:
+        _report_one(stored_run(results, names[0] if names else None), as_json=as_json)
+        return
+    from reports.shelf.pages import several_page
+    from reports.shelf.several import several
+
+    asked = named(metrics, known_metric)
+    found = several([load_results(name, asked, results) for name in names])
+    if as_json:
+        print(json.dumps(found.to_json(), indent=2))
+        return
+    path = output or results.parent / "several.html"
+    with disk_errors(f"write {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_whole(path, several_page(found))
+    console = Terminal()
+    for remark in found.remarks:
+        console.print(remark, style="yellow", markup=False, soft_wrap=True)
+    console.print(f"report: {path}", markup=False, soft_wrap=True)
+
+
+def _report_one(folder: RunFolder, *, as_json: bool) -> None:
+    """Draw a run again; or print the rows of its summary.csv as JSON, and write nothing."""
+    if not as_json:
+        publish_run(folder, Terminal())
+        return
+    from reports.cells.frames import summary_frame
+    from reports.cells.report import read_report
+
+    print(summary_frame(read_report(folder)).to_json(orient="records", indent=2))

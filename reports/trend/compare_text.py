@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["comparison_json", "comparison_table"]
+__all__ = ["comparison_json", "comparison_table", "parted", "write"]
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -42,7 +42,7 @@ def comparison_table(compared: Sequence[Comparison]) -> RenderableType:
     if not compared:
         return "the two have nothing in common"
     parts: list[RenderableType] = []
-    for of, rows in groupby(compared, key=lambda each: _parted(each.name)[0]):
+    for of, rows in groupby(compared, key=lambda each: parted(each.name)[0]):
         # A name may be longer than any column: it has a line of its own.
         parts += [Text(of, "bold"), _table(list(rows), headed=not parts)]
     return Group(*parts, Text(CAPTION, "dim"))
@@ -62,9 +62,9 @@ def _table(compared: Sequence[Comparison], *, headed: bool) -> Table:
     for each in compared:
         known = each.answer is not Answer.TOO_FEW
         table.add_row(
-            Text(_parted(each.name)[1]),
-            _write(each.a),
-            _write(each.b),
+            Text(parted(each.name)[1]),
+            write(each.a),
+            write(each.b),
             f"{each.ratio:.3f}",
             f"{each.low:.3f} {each.high:.3f}" if known else "",
             Text(str(each.answer), STYLES.get(each.answer, "")),
@@ -72,13 +72,14 @@ def _table(compared: Sequence[Comparison], *, headed: bool) -> Table:
     return table
 
 
-def _parted(name: str) -> tuple[str, str]:
+def parted(name: str) -> tuple[str, str]:
     """Return what a figure is one of, and the figure; the one of a foreign tool is a time."""
     of, _, figure = name.rpartition("/")
     return (of, figure) if figure in TREND_METRICS else (name, "time")
 
 
-def _write(series: Series) -> str:
+def write(series: Series) -> str:
+    """Return the mean of a figure in words, with its unit where that is short."""
     if series.unit in MICROSECONDS:
         return duration(series.value * MICROSECONDS[series.unit])
     # "requests/s" would not fit, and the figure's name says what it is.

@@ -1,0 +1,1 @@
+"""What is told of more than one run, or of one run to somebody in particular."""
