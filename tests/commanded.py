@@ -70,13 +70,19 @@ def commanding(driver: str, pids: Path) -> Iterator[Conversations]:
 @contextmanager
 def leaving_nothing(conversations: Conversations, pids: Path) -> Iterator[None]:
     """Look whether no descriptor, no process and no zombie stays behind."""
+    before = children()  # of tests that came earlier: multiprocessing's tracker of resources
     with unharmed(conversations):
         yield
     assert eventually(lambda: not any(lives(pid) for pid in noted_in(pids)))
     for path in pids.iterdir():
         path.unlink()
+    assert children() - before == set()
+
+
+def children() -> set[int]:
+    """Return the process ids of this process's own children, zombies among them."""
     us = os.getpid()
-    assert [each for each in meter.tree(us) if each.parent == us] == []
+    return {each.pid for each in meter.tree(us) if each.parent == us}
 
 
 def beat_after(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
