@@ -21,6 +21,7 @@ from bench.plan.scenarios import SCENARIOS, find_profile
 from reports.cells.interpreters import InterpreterAxis, Matrix, axis_of, described
 from reports.cells.report import Report, report_of
 from reports.cells.workload import workloads_of
+from reports.charts.company import company as company_chart
 from reports.charts.cores import cores as cores_chart
 from reports.charts.gallery import charts_of
 from reports.charts.interpreters import interpreters as interpreters_chart
@@ -396,3 +397,21 @@ def test_the_price_of_a_gil_is_one_chart_of_the_figures_that_show_it() -> None:
     figure = price(one.run, one.interpreters)
     assert figure
     assert len(figure.axes) == 3
+    says = " ".join(text.get_text() for text in figure.texts)
+    assert all(f"{each.workload.scenario}: {each.workload.level}." in says
+               for each in one.interpreters.price)  # fmt: skip
+
+
+def test_one_model_under_two_interpreters_has_two_kinds_of_line() -> None:
+    samples = [
+        under(name, company_sample("asyncio", block, number, 3.0))
+        for block in range(3)
+        for number in (1, 2)
+        for name in NAMES
+    ]
+    figure = company_chart(report_of(run_over(), samples))
+    assert figure
+    drawn = [
+        line.get_linestyle() for line in figure.axes[0].get_lines() if line.get_linewidth() > 1.5
+    ]
+    assert len({style for style in drawn if style != "None"}) == 2

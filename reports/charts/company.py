@@ -84,7 +84,7 @@ def _lines(axes: Axes, ladder: Ladder, subjects: Sequence[str], looks: Looks) ->
             continue
         look, name = looks.of(cells[0].model), cells[0].key.interpreter
         # One model under several interpreters has one colour and marker: the line tells which.
-        line = LINES[under.index(name) % len(LINES)] if name in under[1:] else look.line
+        line = LINES[under.index(name) % len(LINES)] if len(under) > 1 else look.line
         across = [places.index(cell.load.company) for cell in cells]
         figures = [cell.figures[P99.name] for cell in cells]
         up = [figure.value for figure in figures]

@@ -53,12 +53,17 @@ def _drawn(run: Run, matrices: Sequence[Matrix], title: str) -> Figure | None:
     rows = len(models) * max(1.0, len(others) * 0.75)
     first = shown[0].interpreters[0] or "the conductor's own"
     is_mixed = len({each.metric.name for each in shown}) > 1
+    loads = dict.fromkeys(f"{each.workload.scenario}: {each.workload.level}." for each in shown)
     left_out = len([each for each in matrices if any(_ratios(each))]) - len(shown)
     frame = new_frame(
         f"{title} {first}",
         f"{facts(run, shown[0].workload.asked)}  ·  bars: intervals  ·  hollow: not told apart",
         " ".join(
-            [chosen.sentence, f"{left_out} more loads are in the tables." if left_out else ""]
+            [
+                chosen.sentence,
+                *(loads if is_mixed else ()),
+                f"{left_out} more loads are in the tables." if left_out else "",
+            ]
         ).strip(),
         top=TOP_INCHES,
         axes=max(1.2, ROW_INCHES * rows),
