@@ -97,9 +97,12 @@ class MadeUp:
         )
 
     def live(self, invitation: Invitation) -> None:
-        connection = socket.create_connection((invitation.host, invitation.port), 10)
-        connection.settimeout(None)
-        channel = Channel(connection)
+        try:
+            connection = socket.create_connection((invitation.host, invitation.port), 10)
+            connection.settimeout(None)
+            channel = Channel(connection)
+        except OSError:
+            return  # the meeting is over
         hello = {"name": invitation.name, "secret": invitation.secret, "address": "10.0.0.1"}
         who = {"machine": self.machine or invitation.name, "cpus": list(self.cpus)}
         try:
