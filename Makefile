@@ -72,7 +72,7 @@ clean: ## remove the environment and everything built; stored runs stay
 
 lock: setup ## resolve the dependencies anew (names, versions and hashes; no addresses)
 	$(INSTALL) uv
-	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra models --generate-hashes \
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --extra cluster --extra dev --extra models --generate-hashes \
 	    --custom-compile-command 'make lock' pyproject.toml --output-file requirements.lock
 
 setup: .venv/.built
