@@ -13,7 +13,7 @@ on any host, be it because it was told to stop or because its connection ended.
 
 from __future__ import annotations
 
-__all__ = ["Across", "Roles", "side_by_side"]
+__all__ = ["Across", "Roles", "roles_named", "side_by_side"]
 
 import dataclasses
 import socket
@@ -35,6 +35,7 @@ from bench.across.instants import (
 from bench.across.meeting import Host, HostError, Meeting, Starter
 from bench.across.merged import Given, busy_seconds, dealt, merged
 from bench.across.part import machine
+from bench.errors import UserError
 from bench.measure.meter import Footprint, Usage
 from bench.measure.noise import CpuTicks, Noise, noise
 from bench.measure.null import as_bytes
@@ -71,6 +72,27 @@ class Roles(NamedTuple):
     def alone(self) -> Roles:
         """The server's host with its own generator: the same cell over loopback."""
         return Roles(self.server, (self.server,))
+
+
+class RolesError(UserError):
+    """Roles that a user gave and that cannot be; the message is a sentence."""
+
+
+def roles_named(server: str, clients: str, cluster: str, placed: bool) -> Roles | None:
+    """Return what `--server-host` and `--client-hosts A,B` mean; None without them. RolesError.
+
+    `placed`: the user also named what is of one machine, its CPUs or interpreters.
+    """
+    names = tuple(dict.fromkeys(clients.replace(",", " ").split()))
+    if not (server or names or cluster):
+        return None
+    if not (server and names and cluster):
+        raise RolesError("--server-host and --client-hosts go together, with a --cluster")
+    if server in names:
+        raise RolesError(f"{server} cannot be the server's host and drive its load over a network")
+    if placed:
+        raise RolesError("CPUs and interpreters cannot be named for hosts: each has its own")
+    return Roles(server, names)
 
 
 def side_by_side(profile: Profile, roles: Roles, networks: Sequence[str] = ("",)) -> Profile:

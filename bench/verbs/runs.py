@@ -7,9 +7,11 @@ from __future__ import annotations
 
 __all__ = ["publish_run"]
 
+import contextlib
 import dataclasses
 import json
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from bench.across.trial import Across, Roles, roles_named, side_by_side
 from bench.measure.placement import PLACEMENTS, allowed_cpus, chosen, find_placement
 from bench.plan.precision import DEFAULT_BUDGET, seconds, share, switch_seconds
 from bench.plan.scenarios import PROFILES, Profile, find_profile, find_scenario
@@ -103,6 +106,18 @@ def run(
     budget: Annotated[
         str, typer.Option(metavar="10m", help="The time after which --precision gives up.")
     ] = DEFAULT_BUDGET,
+    cluster: Annotated[
+        str,
+        typer.Option(
+            metavar="tcp://HOST:PORT", help="A Dask scheduler; local:N: here (with both)."
+        ),
+    ] = "",
+    server_host: Annotated[
+        str, typer.Option(metavar="NAME", help="The worker on whose host servers run.")
+    ] = "",
+    client_hosts: Annotated[
+        str, typer.Option(metavar="A,B", help="Those on whose hosts a generator each runs.")
+    ] = "",
     results: Results = RESULTS,
 ) -> None:
     """Measure the models under the scenarios, and write the report.
@@ -115,6 +130,9 @@ def run(
     cpus = chosen(server_cpus, client_cpus, allowed_cpus())
     if intervals := named(switch_interval, switch_seconds):
         asked = asked.switching(intervals)
+    roles = roles_named(server_host, client_hosts, cluster, bool(python or cpus))
+    if roles:
+        asked = side_by_side(asked, roles)
     asked = _within(asked, len(cpus.server if cpus else allowed_cpus()))
     interpreters = interpreters_named(python or [])
     choice = chosen_for(models, asked.scenarios, interpreters)
@@ -132,11 +150,26 @@ def run(
         budget_seconds=seconds(budget),
     )
     console = Terminal()
-    folder, outcome = session.run(request, results, console)
+    with _on_hosts(request, cluster, roles) as placed:
+        folder, outcome = session.run(placed, results, console)
     if outcome is RunOutcome.INTERRUPTED:
         console.print("interrupted")
     publish_run(folder, console)
     raise typer.Exit(EXIT_CODES[outcome])
+
+
+@contextlib.contextmanager
+def _on_hosts(request: Request, cluster: str, roles: Roles | None) -> Iterator[Request]:
+    """Give the request, for the time of which its hosts are there; without roles as it is."""
+    if roles is None:
+        yield request
+        return
+    from bench.cluster import parts  # and Dask with it, for who asks
+
+    with parts.cluster(cluster) as hosts:
+        hosts.check(roles.server, *roles.clients)
+        across = Across(hosts, roles, hosts.address)
+        yield dataclasses.replace(request, trying=across.measure, hosts=across.visit())
 
 
 def _within(asked: Profile, cpus: int) -> Profile:

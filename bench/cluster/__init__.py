@@ -1,0 +1,1 @@
+"""Runs that other machines take part in, placed there by Dask."""
