@@ -23,7 +23,7 @@ PY := .venv/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 EACH_TEST := --timeout 120
 
-.PHONY: help setup bench gate gate-selftest selftest report experiments bench-engine bench-files faults test lint clean lock
+.PHONY: help setup bench gate gate-selftest selftest report experiments cluster-demo bench-engine bench-files faults test lint clean lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -42,6 +42,9 @@ gate-selftest: setup ## what the gate finds and what not, on live pairs: 45 minu
 
 experiments: setup ## the claims of the course, measured: EFFORT=quick|standard|full NAMES=a,b
 	@$(PY) -m bench experiment '$(NAMES)' --effort '$(EFFORT)'
+
+cluster-demo: setup ## a run over hosts on this machine, in network namespaces (root, iproute2)
+	@$(PY) -m bench.verbs.cluster_demo
 
 bench-engine: setup ## what the load generator itself costs, against a null server and plain Python
 	@$(PY) -m bench experiment engine-cost --effort standard

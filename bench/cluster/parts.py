@@ -14,6 +14,7 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from bench.across.starting import begin
 from bench.errors import TroubleError, UserError
 
 CONNECT_SECONDS = 10.0
+END_SECONDS = 5.0
 LOCAL = "local:"
 
 
@@ -66,7 +68,11 @@ class Task:
         return ""
 
     def end(self) -> None:
-        """Forget it: its process ends with the connection to it."""
+        """Wait until its process has ended, as it does with the connection, and forget it."""
+        from distributed import wait
+
+        with contextlib.suppress(TimeoutError, CancelledError):  # its worker is gone
+            wait([self._future], timeout=END_SECONDS)
         self._future.release()
 
 

@@ -5,7 +5,7 @@ Drawing libraries take a second to import, so they are imported only where somet
 
 from __future__ import annotations
 
-__all__ = ["publish_run"]
+__all__ = ["EXIT_CODES", "publish_run"]
 
 import contextlib
 import dataclasses
