@@ -22,7 +22,8 @@ from bench.across.lines import Channel, LostError
 from bench.across.meeting import HostError, Invitation, Meeting
 from bench.across.merged import RULES, Given, busy_seconds, dealt, merged
 from bench.across.starting import environment
-from bench.across.trial import Across, Roles, side_by_side
+from bench.across.trial import Across, Roles, RolesError, roles_named, side_by_side
+from bench.cluster.parts import NoSuchHostError, Task, cluster
 from bench.measure.null import helper
 from bench.measure.placement import allowed_cpus
 from bench.plan.order import PlannedCell, PlannedTrial
@@ -488,3 +489,55 @@ def test_hosts_that_are_one_machine_are_said_to_be() -> None:
     found = section(report_of(make_run(), [dataclasses.replace(sample, topology=topology)]))
     assert found is not None
     assert any("share its CPUs" in note for note in found.notes)
+
+
+# What a user may ask for.
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (("s", "", "local:2", False), "go together"),
+        (("s", "a", "", False), "go together"),
+        (("", "", "local:2", False), "go together"),
+        (("s", "a,s", "local:2", False), "s cannot be the server's host and drive its load"),
+        (("s", "a", "local:2", True), "each has its own"),
+    ],
+)
+def test_roles_that_cannot_be_are_refused(asked: tuple[str, str, str, bool], says: str) -> None:
+    with pytest.raises(RolesError, match=says):
+        roles_named(*asked)
+
+
+def test_roles_are_named_by_hosts() -> None:
+    assert roles_named("", "", "", True) is None
+    assert roles_named("s", "a,b", "local:3", False) == Roles("s", ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        ("pending", ""),
+        ("finished", "its process ended with 1"),
+        ("error", "its worker says KilledWorker: gone"),
+        ("lost", "its worker was lost"),
+        ("cancelled", "its worker was lost"),
+    ],
+)
+def test_what_becomes_of_a_task_is_said_of_its_host(status: str, says: str) -> None:
+    class Future:
+        def result(self) -> str:
+            return "its process ended with 1"
+
+        def exception(self) -> Exception:
+            return RuntimeError("KilledWorker: gone")
+
+    future = Future()
+    future.status = status  # type: ignore[attr-defined]  # a made-up one
+    assert Task(future).trouble() == says
+
+
+@pytest.mark.parametrize("asked", ["local:", "local:0", "local:65", "local:x", "http://a:1", "a:1"])
+def test_what_names_no_cluster_is_refused(asked: str) -> None:
+    with pytest.raises(NoSuchHostError, match="is not of the form"), cluster(asked):
+        pass

@@ -1,7 +1,7 @@
-"""`make cluster-demo`: a cluster on one machine, its hosts in network namespaces, and a run over it.
+"""`make cluster-demo`: a cluster on one machine, hosts in network namespaces, and a run over it.
 
-A scheduler, the conductor, a server's host and two that drive load are on a switch of their own, and
-the last has a clock that is five seconds ahead. Every cell is measured over loopback, over the
+A scheduler, the conductor, a server's host and two that drive load are on a switch of their own,
+and the last has a clock that is five seconds ahead. Every cell is measured over loopback, over the
 network as it comes, and over one whose link to the server is shaped. It takes root, and ends with
 nothing left of any of it.
 """
