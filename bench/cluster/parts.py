@@ -72,7 +72,7 @@ class Task:
         from distributed import wait
 
         with contextlib.suppress(TimeoutError, CancelledError):  # its worker is gone
-            wait([self._future], timeout=END_SECONDS)
+            wait([self._future], timeout=END_SECONDS)  # type: ignore[no-untyped-call]
         self._future.release()
 
 
