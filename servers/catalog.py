@@ -266,11 +266,25 @@ MODELS: tuple[Model, ...] = (
         needs=("uvloop",),
     ),
     Model(
+        "rloop-protocol",
+        "asyncio's callbacks on rloop, a loop in Rust.",
+        "event loop",
+        "rloop",
+        needs=("rloop",),
+    ),
+    Model(
         "trio",
         "A trio task per connection, in one nursery.",
         "event loop",
         "trio",
         needs=("trio",),
+    ),
+    Model(
+        "anyio",
+        "A task per connection in one task group of anyio, which is a layer on asyncio's loop.",
+        "event loop",
+        "anyio",
+        needs=("anyio",),
     ),
     Model(
         "tornado",

@@ -61,8 +61,8 @@ if TYPE_CHECKING:
     Awaited = socket.socket | Child
     """What has a descriptor to wait for."""
 
-Trap = tuple[Callable[..., None], tuple[object, ...]]
-"""What to have the scheduler do: one of its operations, and arguments to follow the task."""
+Trap = tuple[Callable[..., None], object]
+"""What to have the scheduler do: one of its operations, and what that takes beside the task."""
 Waiting = tuple[Trap]
 """What to `yield from`."""
 Task = Generator[Trap, None, None]
@@ -78,28 +78,28 @@ SWEEP_SECONDS = 0.05
 """At least from one sweep to the next, and at most by how much it is late."""
 
 
-def trap(operation: Callable[..., None], *arguments: object) -> Waiting:
+def trap(operation: Callable[..., None], argument: object) -> Waiting:
     """Have the scheduler do `operation`, and wait. Nothing else hands control over.
 
     A tuple of one, because `yield from` takes that to the scheduler without a generator in between,
     which would cost a tenth of a small request. It can be waited for again and again.
     """
-    return ((operation, arguments),)
+    return ((operation, argument),)
 
 
 def readable(sock: Awaited, since: float | None = None) -> Waiting:
     """Wait until `sock` has something to receive; patience counts from now, or from `since`."""
-    return trap(Scheduler.wake_when_ready, sock, READ, since)
+    return trap(Scheduler.wake_when_ready, (sock.fileno(), READ, since))
 
 
 def acceptable(sock: socket.socket) -> Waiting:
     """Wait, for as long as it takes, until `sock` has a connection to accept."""
-    return trap(Scheduler.wake_when_ready, sock, READ, NEVER)
+    return trap(Scheduler.wake_when_ready, (sock.fileno(), READ, NEVER))
 
 
 def writable(sock: socket.socket) -> Waiting:
     """Wait until `sock` has room for something to send."""
-    return trap(Scheduler.wake_when_ready, sock, WRITE)
+    return trap(Scheduler.wake_when_ready, (sock.fileno(), WRITE, None))
 
 
 def sleep(seconds: float) -> Waiting:
@@ -225,20 +225,18 @@ class Scheduler:
 
     def _take_turn(self, task: Task, error: Exception | None = None) -> None:
         try:
-            operation, arguments = next(task) if error is None else task.throw(error)
+            operation, argument = next(task) if error is None else task.throw(error)
         except StopIteration:
             self._tasks -= 1
         except Exception:  # noqa: BLE001 - as in a thread: it is told, and the others go on
             self._tasks -= 1
             sys.excepthook(*sys.exc_info())
         else:
-            operation(self, task, *arguments)
+            operation(self, task, argument)
 
-    def wake_when_ready(
-        self, task: Task, sock: Awaited, event: int, since: float | None = None
-    ) -> None:
-        """Operation of a trap: let `task` go on when `event` comes to `sock`."""
-        descriptor = sock.fileno()
+    def wake_when_ready(self, task: Task, wait: tuple[int, int, float | None]) -> None:
+        """Operation of a trap: let `task` go on when an event comes to a descriptor."""
+        descriptor, event, since = wait
         registered = self._registered.get(descriptor)
         if registered != event:
             if registered is None:
@@ -290,12 +288,10 @@ class Scheduler:
         else:
             timeout = None
         for descriptor, _ in self._epoll.poll(timeout):
-            task = self._waiting.pop(descriptor, None)
-            if task is not None:
-                self._turns.append(task)
-            else:
+            if task := self._waiting.pop(descriptor, None):
+                self._take_turn(task)
+            elif self._registered.pop(descriptor, None):  # else a task has just closed it
                 self._epoll.unregister(descriptor)
-                del self._registered[descriptor]
                 self._since.pop(descriptor, None)
 
     def _look_at_timers(self) -> None:
