@@ -266,13 +266,6 @@ MODELS: tuple[Model, ...] = (
         needs=("uvloop",),
     ),
     Model(
-        "rloop-protocol",
-        "asyncio's callbacks on rloop, a loop in Rust.",
-        "event loop",
-        "rloop",
-        needs=("rloop",),
-    ),
-    Model(
         "trio",
         "A trio task per connection, in one nursery.",
         "event loop",

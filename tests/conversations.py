@@ -89,21 +89,6 @@ def _await(connection: socket.socket, service: Service, _timeouts: Timeouts) -> 
 # A library is imported by the test that needs it, and not by all: conftest imports this module.
 
 
-def _call_back_on_rloop(connection: socket.socket, service: Service, _timeouts: Timeouts) -> None:
-    import rloop
-
-    from servers.models.rloop import ConversingOnCopy
-
-    async def wait_until_over() -> None:
-        over = asyncio.Event()
-        await ConversingOnCopy(service, connection, over.set).connect()
-        await over.wait()
-
-    connection.setblocking(False)
-    with asyncio.Runner(loop_factory=rloop.new_event_loop) as runner:
-        runner.run(wait_until_over())
-
-
 def _await_in_trio(connection: socket.socket, service: Service, _timeouts: Timeouts) -> None:
     import trio
 
@@ -156,7 +141,6 @@ DRIVERS: dict[str, Serve] = {
     "reacting": _react,
     "awaiting": _await,
     "buffered protocols": _call_back(protocols.ConversingBuffered),
-    "protocols, rloop": _call_back_on_rloop,
     "awaiting, trio": _await_in_trio,
     "awaiting, anyio": _await_in_anyio,
     "blocking, gevent": _block_greenlets,
@@ -165,7 +149,6 @@ DRIVERS: dict[str, Serve] = {
 """By its name: what serves one connection to its end."""
 
 NEEDS = {
-    "protocols, rloop": "rloop",
     "awaiting, trio": "trio",
     "awaiting, anyio": "anyio",
     "blocking, gevent": "gevent",

@@ -1,8 +1,8 @@
 """anyio: a task per connection in one task group, on asyncio, of which anyio is a layer here.
 
-asyncio's transport owns the socket under anyio's stream, and nobody else may wait for that one. What
-is waited for beside the stream (room to send with a timeout, the peer's last bytes) is therefore
-waited for on a copy of the descriptor, which is made where it is needed.
+asyncio's transport owns the socket under anyio's stream, and nobody else may wait for that one.
+What is waited for beside the stream (room to send with a timeout, the peer's last bytes) is
+therefore waited for on a copy of the descriptor, which is made where it is needed.
 """
 
 from __future__ import annotations
