@@ -88,11 +88,16 @@ async def serve_connections(
     ready()  # an error of it would be wrapped in a group
     async with anyio.create_task_group() as tasks:
         accepting = ANYIO._replace(readable=anyio.wait_readable)  # nobody else has the listener
-        await accept_all(listener, accepting, partial(tasks.start_soon, conversing, service))
+        await accept_all(listener, accepting, partial(spawn, tasks, service))
+
+
+def spawn(tasks: anyio.abc.TaskGroup, service: Service, connection: socket.socket) -> None:
+    """Have a task of its own serve a connection."""
+    tasks.start_soon(conversing, service, connection)
 
 
 async def conversing(service: Service, connection: socket.socket) -> None:
-    """Serve a connection: a task of its own."""
+    """Serve a connection."""
     try:
         stream = await SocketStream.from_socket(connection)
     except ValueError:  # it is not connected any more
