@@ -23,6 +23,7 @@ from bench.across.meeting import Invitation
 from bench.across.namespaces import Lan, lan, reason_against
 from bench.across.starting import Prefixed, Process
 from bench.across.trial import Across, Roles
+from bench.cluster.parts import cluster
 from bench.measure.launch import ROOT
 from bench.plan.order import PlannedCell, PlannedTrial
 from bench.plan.scenarios import PROFILES, SCENARIOS
@@ -201,3 +202,26 @@ def test_a_cable_that_is_pulled_in_mid_window_is_a_failed_trial_and_nothing_is_l
         net.mend("b")
     assert sample.failure.startswith("host b has said nothing for")
     assert not pids(net)
+
+
+# Dask.
+
+
+def test_a_worker_that_is_killed_in_mid_trial_is_a_failed_trial_and_nothing_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left: list[psutil.Process] = []
+    with cluster("local:2") as hosts:
+        across = Across(hosts, Roles("0", ("1",)))
+        assert across.measure(planned(1), PROFILE, "a-run").failure == ""
+        worker = hosts.client.run(os.getpid)[hosts.hosts["1"]]
+
+        def kill() -> None:
+            left.extend(psutil.Process(worker).children(recursive=True))
+            os.kill(worker, signal.SIGKILL)
+
+        in_mid_window(monkeypatch, kill)
+        sample = across.measure(planned(1), PROFILE, "a-run")
+        assert sample.failure.startswith("host 1 has closed its connection")
+    assert len(left) >= 2  # a part and its generator
+    assert gone(left)
