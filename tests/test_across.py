@@ -539,5 +539,6 @@ def test_what_becomes_of_a_task_is_said_of_its_host(status: str, says: str) -> N
 
 @pytest.mark.parametrize("asked", ["local:", "local:0", "local:65", "local:x", "http://a:1", "a:1"])
 def test_what_names_no_cluster_is_refused(asked: str) -> None:
+    pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     with pytest.raises(NoSuchHostError, match="is not of the form"), cluster(asked):
         pass

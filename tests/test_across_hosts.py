@@ -210,6 +210,7 @@ def test_a_cable_that_is_pulled_in_mid_window_is_a_failed_trial_and_nothing_is_l
 def test_a_worker_that_is_killed_in_mid_trial_is_a_failed_trial_and_nothing_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     left: list[psutil.Process] = []
     with cluster("local:2") as hosts:
         across = Across(hosts, Roles("0", ("1",)))

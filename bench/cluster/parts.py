@@ -72,7 +72,7 @@ class Task:
         from distributed import wait
 
         with contextlib.suppress(TimeoutError, CancelledError):  # its worker is gone
-            wait([self._future], timeout=END_SECONDS)  # type: ignore[no-untyped-call]
+            wait([self._future], timeout=END_SECONDS)
         self._future.release()
 
 
@@ -128,7 +128,7 @@ def cluster(asked: str) -> Iterator[Cluster]:
             if not (count.isascii() and count.isdecimal() and 1 <= int(count) <= 64):
                 raise NoSuchHostError(f"{asked!r} is not of the form local:N, N from 1 to 64")
             local = stack.enter_context(
-                LocalCluster(  # type: ignore[no-untyped-call]
+                LocalCluster(
                     n_workers=int(count),
                     threads_per_worker=1,
                     memory_limit=0,
@@ -141,7 +141,7 @@ def cluster(asked: str) -> Iterator[Cluster]:
             target = asked
             address = _own_address(asked)
         try:
-            client = stack.enter_context(Client(target, timeout=CONNECT_SECONDS))  # type: ignore[no-untyped-call]
+            client = stack.enter_context(Client(target, timeout=CONNECT_SECONDS))
         except (OSError, ValueError) as error:
             raise ClusterError(f"no scheduler answers at {asked}: {error}") from error
         yield Cluster(client, address)
