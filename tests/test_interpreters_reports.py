@@ -18,9 +18,9 @@ from bench.measure.placement import place
 from bench.measure.trial import measure
 from bench.plan.order import cells, order
 from bench.plan.scenarios import SCENARIOS, find_profile
+from reports.cells.gathering import workloads_of
 from reports.cells.interpreters import InterpreterAxis, Matrix, axis_of, described
 from reports.cells.report import Report, report_of
-from reports.cells.workload import workloads_of
 from reports.charts.company import company as company_chart
 from reports.charts.cores import cores as cores_chart
 from reports.charts.gallery import charts_of

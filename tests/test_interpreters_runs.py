@@ -19,7 +19,7 @@ from bench.plan.available import UnavailableError, choose, reason_against
 from bench.plan.order import PlannedTrial, cells, order
 from bench.plan.precision import QuantityError, switch_seconds
 from bench.plan.scenarios import SCENARIOS, find_profile
-from reports.cells.workload import workloads_of
+from reports.cells.gathering import workloads_of
 from reports.record import Run, Sample
 from reports.serving import Serving
 from reports.store import Store

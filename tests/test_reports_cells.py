@@ -10,8 +10,9 @@ import pytest
 
 from reports.cells.families import chosen_of
 from reports.cells.frames import csv_of, summary_frame, trials_frame
+from reports.cells.gathering import workloads_of
 from reports.cells.report import report_of
-from reports.cells.workload import Cell, Workload, workloads_of
+from reports.cells.workload import Cell, Workload
 from reports.histogram import Histogram
 from reports.key import REFERENCE
 from reports.metrics import BANDWIDTH, CPU, CPU_PER_MIB, METRICS, THROUGHPUT

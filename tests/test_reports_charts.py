@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from matplotlib.colors import rgb_to_hsv, to_rgb
 
 from reports.cells.families import choose
+from reports.cells.gathering import workloads_of
 from reports.cells.ladders import knee_of
 from reports.cells.report import report_of
-from reports.cells.workload import Cell, workloads_of
+from reports.cells.workload import Cell
 from reports.charts.gallery import Chart, charts_of, slug
 from reports.charts.percentiles import curve_of
 from reports.charts.style import HUES, OTHER_HUE, facts, looks_of, spread_apart

@@ -26,8 +26,8 @@ from bench.plan.order import PlannedCell, PlannedTrial, cells
 from bench.plan.scenarios import SCENARIOS, Profile, Scenario
 from bench.run.conduct import describe
 from clients.engine.generator import Generator
+from reports.cells.gathering import workloads_of
 from reports.cells.limits import Evidence, verdict
-from reports.cells.workload import workloads_of
 from reports.load import Load
 from reports.record import Sample
 from reports.tally import Tally

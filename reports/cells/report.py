@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reports.cells.answers import Answers, RankTable, answers_of, asked_of
+from reports.cells.gathering import workloads_of
 from reports.cells.interpreters import InterpreterAxis, axis_of
 from reports.cells.ladders import Ladder, ladders_of
-from reports.cells.workload import Workload, workloads_of
+from reports.cells.workload import Workload
 from reports.record import Run, Sample
 from reports.stats import Ranks
 from reports.store import RunFolder, figure_errors

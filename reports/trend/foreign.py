@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.cells.workload import workloads_of
+from reports.cells.gathering import workloads_of
 from reports.record import RecordError, Run, Sample
 from reports.trend.compare import Logs, Results, Series
 from reports.trend.history import TREND_METRICS

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from reports.cells.workload import workloads_of
+from reports.cells.gathering import workloads_of
 from reports.files import locked, read_regular, replace_whole
 from reports.key import CellKey
 from reports.machines import differences
