@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["differences"]
+__all__ = ["TELLING", "differences"]
 
 from collections.abc import Mapping
 from typing import Any

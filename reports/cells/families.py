@@ -6,7 +6,7 @@ Runs from before that was recorded had no other models than the eight below.
 
 from __future__ import annotations
 
-__all__ = ["CLASSIC", "OTHER", "choose", "chosen_of", "chosen_on", "families_of"]
+__all__ = ["CLASSIC", "OTHER", "Chosen", "choose", "chosen_of", "chosen_on", "families_of"]
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

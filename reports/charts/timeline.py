@@ -6,7 +6,7 @@ one pair of axes, each a strip of it with its own zero: axes are what a chart ta
 
 from __future__ import annotations
 
-__all__ = ["timeline"]
+__all__ = ["timeline", "track_of"]
 
 import math
 from collections.abc import Mapping, Sequence

@@ -10,6 +10,8 @@ others.
 from __future__ import annotations
 
 __all__ = [
+    "CONFIDENCE",
+    "LEAST_VALUES",
     "Answer",
     "Comparison",
     "Logs",
@@ -18,6 +20,7 @@ __all__ = [
     "compare",
     "exit_code",
     "only_on_one_side",
+    "same_run",
     "verdict_of",
     "warnings",
 ]
