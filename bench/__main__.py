@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.verbs import (
+    advise,
     baseline,
     compare,
     experiments,
@@ -13,10 +14,12 @@ from bench.verbs import (
     interpreters,
     lists,
     runs,
+    shelf,
 )
 from bench.verbs.common import INTERRUPTED, TROUBLE, app, fail
 
 VERBS = (
+    *(advise, shelf),
     *(runs, compare, gate, baseline, gate_selftest, history, instrument),
     *(interpreters, experiments, lists),
 )

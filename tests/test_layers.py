@@ -122,6 +122,7 @@ ROOMS: Graph = {
         "reports.cells",
         "reports.charts",
         "reports.gate",
+        "reports.page",
         "reports.trend",
     },
     "bench": set(),
