@@ -54,8 +54,10 @@ const percentile = (nines) => `p${Number((100 - 100 / nines).toPrecision(6))}`;
 // ---- the state, and the fragment that holds it
 
 const AXES = ["as suits", "linear", "log"];
+// A run's extra placements have few models; the page begins with a workload that has them all.
+const FULLEST = DATA.workloads.reduce((most, each) => (each.cells.length > most.cells.length ? each : most));
 const DEFAULTS = Object.freeze({
-  workload: DATA.workloads[0].id, figure: DATA.figures[0], axes: AXES[0], best: false, cell: "", nines: "", seconds: "",
+  workload: FULLEST.id, figure: DATA.figures[0], axes: AXES[0], best: false, cell: "", nines: "", seconds: "",
 });
 const SETS = Object.freeze({ lit: SUBJECTS, hide: new Set(MODELS), without: new Set(INTERPRETERS), sort: null });
 const empty = () => ({ ...DEFAULTS, lit: new Set(), hide: new Set(), without: new Set(), sort: new Set() });
@@ -289,6 +291,8 @@ const inSight = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "200px" });
 
+const LONG = 14; // rows of a view beside which the other views stand in one column
+
 let drawnOf = "";
 
 function drawViews() {
@@ -310,6 +314,7 @@ function drawView(figure) {
   figure.stale = false;
   const drawn = VIEWS[figure.dataset.view](WORKLOADS.get(state.workload), state.figure);
   $(".says", figure).textContent = drawn.says;
+  figure.classList.toggle("long", drawn.values.cells?.length > LONG);
   draw($(".plot", figure), figure.dataset.view, drawn, figure.dataset.zoom ? rangeOf(state[figure.dataset.zoom]) : null);
 }
 
