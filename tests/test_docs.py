@@ -10,15 +10,20 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+import bench.__main__  # noqa: F401  # every verb is known once this is imported
 from bench.plan.scenarios import PROFILES, SCENARIOS
+from bench.verbs.common import app
 from clients.load import ERROR_KINDS
 from servers import protocol, service
-from servers.catalog import MODELS
+from servers.catalog import FAMILIES, MODELS
 from servers.protocol import ProtocolError, RequestError
 from tests.golden import DATAGRAMS, EXCHANGES
 
@@ -66,10 +71,66 @@ def test_every_local_link_leads_somewhere(page: Path) -> None:
     assert [target for target in local if not (page.parent / target).exists()] == []
 
 
-def test_the_readme_lists_every_model() -> None:
+def test_the_readme_lists_every_model_with_its_family_and_its_file() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^\| `([a-z-]+)` \|", readme, flags=re.MULTILINE)
-    assert listed == [model.name for model in MODELS]
+    table = re.findall(r"^\| ([a-z ]+) \| .* \| (\[`.*) \|$", readme, flags=re.MULTILINE)
+    assert [
+        (family, re.findall(r"\[`([a-z-]+)`\]\(servers/models/(\w+)\.py\)", cell))
+        for family, cell in table
+    ] == [
+        (family, [(model.name, model.module) for model in MODELS if model.family == family])
+        for family in FAMILIES
+        if any(model.family == family for model in MODELS)
+    ]
+
+
+def test_the_picture_in_the_readme_is_a_modest_png_that_is_described() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [(described, target)] = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", readme)
+    picture = (ROOT / target).read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert int.from_bytes(picture[16:20], "big") == 1280  # its width: that of the page at a desk
+    assert len(picture) < 200_000
+    assert len(described.split()) > 5
+
+
+def test_the_readme_explains_the_words_that_its_figures_need() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    words = ("scenario", "trial", "block", "placement", "pool size", "null server", "disturbed")
+    assert [word for word in words if f"*{word}*" not in readme.lower()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_of_ours_stands_as_it_must_be_typed(page: Path) -> None:
+    """Only `.venv` has it, so a bare `threadmill` is not found; its verbs and options are real."""
+    # What has changed is history, and says what it was called then.
+    if page.name == "CHANGELOG.md":
+        return
+    text = page.read_text(encoding="utf-8")
+    verbs = "|".join(sorted(command_line().commands, key=len, reverse=True))
+    assert re.findall(rf"(?<!\.venv/bin/)\bthreadmill (?:{verbs})\b", text) == []
+    bare = r"(?<!\.venv/bin/)\bpython3? -m (?:bench|clients|servers)(?![.\w]).*"
+    assert re.findall(bare, text) == []
+    for typed in re.findall(r"\.venv/bin/threadmill ([^`#\n]*)", text):
+        assert unknown_to_the_command_line(typed.split()) == [], typed
+
+
+@cache
+def command_line() -> Any:
+    """Return the group of all verbs; its class is of typer's own copy of click."""
+    return typer.main.get_command(app)
+
+
+def unknown_to_the_command_line(words: list[str]) -> list[str]:
+    """Return the verb, or the options of it, that the command line does not have."""
+    command = command_line()
+    rest = list(words)
+    while rest and not rest[0].startswith("-") and hasattr(command, "commands"):
+        if rest[0] not in command.commands:
+            return [rest[0]]
+        command = command.commands[rest.pop(0)]
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    return [word for word in rest if word.startswith("--") and word.split("=")[0] not in known]
 
 
 def test_every_make_target_that_is_named_exists() -> None:

@@ -127,7 +127,7 @@ def experiment(
     if page and write and code != INTERRUPTED:  # a page of some would take the place of all
         from reports.experiments.markdown import markdown
 
-        command = f"threadmill experiment {names} --effort {effort} --write {write}"
+        command = f".venv/bin/threadmill experiment {names} --effort {effort} --write {write}"
         with disk_errors(f"write the findings into {write}"):
             write_out(write, markdown(folder.findings, command))
     if run and folder.benchmarks:

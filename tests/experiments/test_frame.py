@@ -279,7 +279,7 @@ def test_the_page_needs_nothing_else_and_shows_code_as_text() -> None:
 
 
 def test_the_markdown_has_every_case_and_the_verdict() -> None:
-    text = markdown([FINDING], "threadmill experiment all")
+    text = markdown([FINDING], ".venv/bin/threadmill experiment all")
     assert "| one | 1.50 us (1.00 us to 2.00 us) |" in text
     assert "| other / one | 600 ms (500 ms to 700 ms) |" in text
     assert "**Holds**: it is 0.1; the claim needs at most 0.2. Do." in text
