@@ -88,10 +88,17 @@ def _listens(load: AimedLoad) -> bool:
 
 
 OTHERS: Mapping[str, tuple[object, object]] = {
-    "seconds": (Annotated[float, typer.Option(help="The measured window.", min=0.001)], 5.0),
-    "warm_up": (Annotated[float, typer.Option(help="Seconds of load before it.", min=0)], 0.5),
+    "seconds": (Annotated[float, typer.Option(help="Measure so many seconds.", min=0.001)], 5.0),
+    "warm_up": (
+        Annotated[
+            float, typer.Option(help="Load the server for so many seconds before that.", min=0)
+        ],
+        0.5,
+    ),
     "drain": (
-        Annotated[float, typer.Option(help="Seconds for late answers after it.", min=0)],
+        Annotated[
+            float, typer.Option(help="Wait so many seconds for late answers after that.", min=0)
+        ],
         1.0,
     ),
     "as_json": (Annotated[bool, typer.Option("--json", help="Print one JSON object.")], False),
@@ -102,7 +109,7 @@ OTHERS: Mapping[str, tuple[object, object]] = {
 def _command() -> Callable[..., None]:
     """Return `load_server` with the signature that typer reads: every field of a load an option."""
     hints = get_type_hints(Load)
-    target = Annotated[str, typer.Argument(metavar="HOST:PORT", help="The server.")]
+    target = Annotated[str, typer.Argument(metavar="HOST:PORT", help="Load this server.")]
     options = {
         **{
             each.name: (Annotated[hints[each.name], _option(each)], each.default)

@@ -64,66 +64,81 @@ class Load:
     """A load, whoever it is meant for. ValueError says which field cannot be."""
 
     connections: int = _field(
-        64, _up_to(1_000_000, 1), "Connections at a time, or flows of datagrams.", alias="--flows"
+        64,
+        _up_to(1_000_000, 1),
+        "Open so many connections at a time, or flows of datagrams.",
+        alias="--flows",
     )
     transport: str = _field(
-        "tcp", ("tcp", "udp"), "tcp, or udp: a frame is a datagram, a connection a flow of them."
+        "tcp",
+        ("tcp", "udp"),
+        "Use tcp, or udp: a frame is a datagram, a connection a flow of them.",
     )
-    depth: int = _field(1, _up_to(4_096, 1), "Requests outstanding on each connection.")
+    depth: int = _field(
+        1, _up_to(4_096, 1), "Keep so many requests outstanding on each connection."
+    )
     session: int = _field(
-        0, _up_to(2**31 - 1), "Requests in a connection's life; 0: it lives for the run."
+        0, _up_to(2**31 - 1), "End a connection after so many requests; 0: it lives for the run."
     )
-    kind: str = _field("ECHO", None, "Request: ")
+    kind: str = _field("ECHO", None, "Request this: ")
     size_bytes: int = _field(
         64,
         _up_to(16 * 2**20),
-        "Bytes of payload in a request, or of the file of a GET or PUT; EXEC has none.",
+        "Have so many bytes in a request, or in the file of a GET or PUT; EXEC has none.",
         option="--size",
     )
-    argument: int = _field(0, _up_to(2**32 - 1), "Rounds of COMPUTE, microseconds of WAIT.")
+    argument: int = _field(
+        0, _up_to(2**32 - 1), "Ask for so many rounds of COMPUTE, or microseconds of WAIT."
+    )
     framing: str = _field(
         "frames",
         ("frames", "rawecho"),
-        "frames, or rawecho: SIZE bytes out, the same bytes back.",
+        "Send frames, or rawecho: SIZE bytes out, the same bytes back.",
     )
     length_prefix: int = _field(
-        0, _up_to(8), "rawecho: of the SIZE bytes, the first N say how many follow."
+        0, _up_to(8), "Say in the first N of rawecho's SIZE bytes how many follow."
     )
     rate: float = _field(
-        0.0, _up_to(10_000_000), "Open loop: requests due per second; 0: a closed loop."
+        0.0,
+        _up_to(10_000_000),
+        "Have so many requests fall due per second (an open loop); 0: a closed loop.",
     )
     arrivals: str = _field(
-        "uniform", ("uniform", "poisson"), "Of an open loop: uniform or poisson."
+        "uniform", ("uniform", "poisson"), "Space an open loop's requests so: uniform or poisson."
     )
-    seed: int = _field(0, _up_to(2**64 - 1), "Of Poisson arrivals.")
+    seed: int = _field(0, _up_to(2**64 - 1), "Seed Poisson arrivals with this.")
     spin: bool = _field(False, None, "Never sleep: with a CPU to itself, send on time.")
     idle_connections: int = _field(
         0,
         _up_to(1_000_000),
-        "Further connections, which make one request and then keep quiet.",
+        "Open so many further connections, which make one request and then keep quiet.",
         option="--idle",
     )
     connect_at_once: int = _field(
-        128, _up_to(1_000_000, 1), "Connections that may be under way to open at a time."
+        128, _up_to(1_000_000, 1), "Have at most so many connections under way to open at a time."
     )
     engine_threads: int = _field(
-        1, _up_to(64, 1), "Threads of the load engine.", option="--threads"
+        1, _up_to(64, 1), "Run the load engine in so many threads.", option="--threads"
     )
     engine_processes: int = _field(
         1,
         _up_to(64, 1),
-        "Processes of the load engine; all but the first hold idle connections.",
+        "Run the load engine in so many processes; all but the first hold idle connections.",
         option="--processes",
     )
     company: int = _field(
-        0, _up_to(10_000), "Connections of a second load, which keep a COMPUTE under way each."
+        0,
+        _up_to(10_000),
+        "Open so many connections of a second load, which keep a COMPUTE under way each.",
     )
-    company_rounds: int = _field(75_000, _up_to(2**32 - 1), "Rounds of COMPUTE of that load.")
+    company_rounds: int = _field(
+        75_000, _up_to(2**32 - 1), "Have that load ask for so many rounds of COMPUTE."
+    )
     connect_timeout_seconds: float = _field(
-        5.0, (0, 3600), "Seconds until a connect is given up.", option="--connect-timeout"
+        5.0, (0, 3600), "Give a connect up after so many seconds.", option="--connect-timeout"
     )
     request_timeout_seconds: float = _field(
-        30.0, (0, 3600), "Seconds until a request counts as lost.", option="--timeout"
+        30.0, (0, 3600), "Count a request as lost after so many seconds.", option="--timeout"
     )
 
     def __post_init__(self) -> None:

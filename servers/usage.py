@@ -27,49 +27,49 @@ the GIL was on at the end.
 Models:
 {models}
 
-Options:
-  --host ADDRESS     listen on this address (127.0.0.1)
-  --port NUMBER      and this port; 0 takes a free one (0)
-  --workers NUMBER   in a pool ({workers})
-  --backlog NUMBER   of connections that may wait to be accepted ({backlog})
+Options (the default stands in brackets):
+  --host ADDRESS     Listen on this address (127.0.0.1).
+  --port NUMBER      Listen on this port; 0 takes a free one (0).
+  --workers NUMBER   Have so many threads or processes in a pool ({workers}).
+  --backlog NUMBER   Let so many connections wait to be accepted ({backlog}).
   --receive-buffer BYTES
-                     of a socket of datagrams, which the kernel doubles (the
-                     kernel's own)
-  --limit BYTES      in the body of a frame ({limit})
+                     Have the kernel keep so many bytes of datagrams, which it
+                     doubles (the kernel's own number).
+  --limit BYTES      Take so many bytes in the body of a frame ({limit}).
   --idle-timeout SECONDS
-                     after which a peer that has sent no whole frame is told so
-                     and left (60)
+                     Leave a peer, and tell it so, that has sent no whole frame
+                     for so long (60).
   --write-timeout SECONDS
-                     after which a peer that has taken no byte is reset (30);
-                     0 waits for ever
+                     Reset a peer that has taken no byte for so long; 0 waits
+                     for ever (30).
   --max-connections NUMBER
-                     open at a time; 0: any number (0). What becomes of the
-                     others is the model's:
+                     Have so many connections open at a time; 0: any number
+                     (0). What becomes of the others is the model's. They are
                      told so by
-{refusing};
-                     left to wait by
-{waiting}
-  --grace SECONDS    for the open connections to end after a signal; then they
-                     are cut ({grace:g})
-  --root DIR         offer the files right under this directory, and take new
-                     ones (no files)
-  --max-upload BYTES in a file that is taken; 0: any number ({upload})
+{refusing}.
+                     They are left to wait by
+{waiting}.
+  --grace SECONDS    Cut open connections that have not ended so long after a
+                     signal ({grace:g}).
+  --root DIR         Offer the files right under this directory, and take new
+                     ones (no files).
+  --max-upload BYTES Take so many bytes in a file; 0: any number ({upload}).
+                     The peer is told so (LIMIT), and its connection goes on.
   --max-uploads-at-once NUMBER
-                     taken at a time, over all connections; 0: any number
-                     ({uploads}). Either way the peer is told so (LIMIT), and its
-                     connection goes on
+                     Take so many files at a time, over all connections; 0: any
+                     number ({uploads}). The peer is told so as well.
   --switch-interval SECONDS
-                     after which a thread lets others have the GIL (0.005, as
-                     Python has it)
+                     Let other threads have the GIL after so long (0.005, as
+                     Python has it).
   --exec NAME=/PATH,ARGUMENT,...
-                     run this program for whoever asks for NAME; may be given
-                     again (no commands)
+                     Run this program for whoever asks for NAME; may be given
+                     again (no commands).
   --exec-at-once NUMBER
-                     commands at a time, over all connections; 0: any number
-                     (4 for each CPU)
-  --watch-stdin      end, children and all, as soon as standard input ends or
-                     has anything to say
-  --help
+                     Run so many commands at a time, over all connections; 0:
+                     any number (4 for each CPU).
+  --watch-stdin      End, children and all, as soon as standard input ends or
+                     has anything to say.
+  --help             Show this message and exit.
 
 Examples:
   python -m servers thread --port 8000

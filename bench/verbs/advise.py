@@ -27,7 +27,7 @@ Count = Annotated[
     )
 )
 def advise(
-    run_id: Annotated[str | None, typer.Argument(help="Which run; the newest if none.")] = None,
+    run_id: Annotated[str | None, typer.Argument(help="Ask this run; the newest if none.")] = None,
     connections: Count = None,
     request: Annotated[
         str | None, typer.Option(help="Serve requests of this kind: small, big, wait or short.")

@@ -20,18 +20,26 @@ app.add_typer(baselines, name="baseline")
 
 @baselines.command("save", epilog=examples("baseline save laptop", "gate --against laptop"))
 def save_baseline(
-    name: Annotated[str, typer.Argument(help="Of the baseline; a known one gets further runs.")],
-    runs: Annotated[int, typer.Option(min=1, max=1_000, help="At least 4 are needed.")] = 8,
-    models: Annotated[str, typer.Option(metavar="A,B", help="Only these models; empty: all.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="Store under this name; a known one gets further runs.")
+    ],
+    runs: Annotated[
+        int,
+        typer.Option(min=1, max=1_000, help="Make so many runs; judging by them needs at least 4."),
+    ] = 8,
+    models: Annotated[
+        str, typer.Option(metavar="A,B", help="Measure only these models; empty: all.")
+    ] = "",
     scenarios: Annotated[
-        str, typer.Option(metavar="A,B", help="Under these loads; echo is of 64 B here.")
+        str, typer.Option(metavar="A,B", help="Measure under these loads; echo is of 64 B here.")
     ] = "echo",
     placement: Annotated[
-        str, typer.Option(help=f"{', '.join(PLACEMENTS)}; empty: {PLACEMENT}.")
+        str, typer.Option(help=f"Place both sides: {', '.join(PLACEMENTS)}; empty: {PLACEMENT}.")
     ] = "",
 ) -> None:
-    """Measure the working tree's servers, and store that for `gate --against NAME`.
+    """Measure and store runs for `gate --against NAME`.
 
+    The servers are the working tree's.
     About 25 s a run for all models. Runs of other days make it the better.
     """
     loads = [

@@ -84,11 +84,13 @@ def examples(*commands: str) -> str:
 
 
 Results = Annotated[
-    Path, typer.Option("--results", metavar="DIR", help="The folder that holds the runs.")
+    Path, typer.Option("--results", metavar="DIR", help="Find the runs in this folder.")
 ]
 Seed = Annotated[
     int | None,
-    typer.Option(min=0, max=2**63 - 1, help="Of the random orders; drawn and said unless given."),
+    typer.Option(
+        min=0, max=2**63 - 1, help="Seed the random orders with this; drawn and said unless given."
+    ),
 ]
 Pythons = Annotated[
     list[str] | None,

@@ -30,10 +30,16 @@ from reports.trend.history import TREND_METRICS
     ),
 )
 def compare_results(
-    a: Annotated[str, typer.Argument(help="A run's id or folder, `latest`, or a JSON file.")],
-    b: Annotated[str, typer.Argument(help="The same; pytest-benchmark's JSON and pyperf's, too.")],
+    a: Annotated[
+        str,
+        typer.Argument(help="Compare with this: a run's id or folder, `latest`, or a JSON file."),
+    ],
+    b: Annotated[
+        str, typer.Argument(help="Compare this; JSON may be pytest-benchmark's or pyperf's, too.")
+    ],
     metrics: Annotated[
-        str, typer.Option(metavar="A,B", help=f"Of our runs: {', '.join(TREND_METRICS)}.")
+        str,
+        typer.Option(metavar="A,B", help=f"Show these of our runs: {', '.join(TREND_METRICS)}."),
     ] = ",".join(TREND_METRICS),
     fail_on: Annotated[
         str, typer.Option(metavar="5%", help="Exit like the gate when B is worse than A by more.")
@@ -41,7 +47,9 @@ def compare_results(
     as_json: AsJson = False,
     results: ResultsFolder = RESULTS,
 ) -> None:
-    """Compare two results that were not measured side by side: ratios B/A, with intervals.
+    """Compare two results that were measured at different times.
+
+    It prints ratios B/A, with intervals.
 
     With --fail-on: 0 not worse, 1 worse, 2 usage, 3 invalid, 4 inconclusive, 5 nothing in common.
     """

@@ -48,7 +48,7 @@ class NotAskedError(UserError):
 
 @app.command("experiments", epilog=examples("experiments", "experiments --json"))
 def list_them(as_json: AsJson = False) -> None:
-    """List the experiments: each asks one question of what the course claims."""
+    """List the experiments, and the question that each asks."""
     if as_json:
         rows = [{name: getattr(each, name) for name in (*ASKED, "python")} for each in EXPERIMENTS]
         print(json.dumps(rows, indent=2))
@@ -67,24 +67,30 @@ def list_them(as_json: AsJson = False) -> None:
     )
 )
 def experiment(
-    names: Annotated[str, typer.Argument(metavar="NAME|all", help="Which; A,B for several.")],
-    effort: Annotated[str, typer.Option(help=f"How much: {', '.join(OFFERED)}.")] = "quick",
+    names: Annotated[
+        str, typer.Argument(metavar="NAME|all", help="Run this experiment; A,B for several.")
+    ],
+    effort: Annotated[
+        str, typer.Option(help=f"Take so much time: {', '.join(OFFERED)}.")
+    ] = "quick",
     as_json: AsJson = False,
     python: Annotated[
-        str, typer.Option(metavar="P", help="The interpreter that is measured; empty: this one.")
+        str, typer.Option(metavar="P", help="Measure this interpreter; empty: this one.")
     ] = "",
     write: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the findings as Markdown, too.")
     ] = None,
     join: Annotated[
-        bool, typer.Option("--join", help="Timings join the report of the newest run.")
+        bool, typer.Option("--join", help="Show the timings in the newest run's report.")
     ] = False,
     findings: Annotated[
-        Path, typer.Option(metavar="DIR", help="The folder that holds the findings.")
+        Path, typer.Option(metavar="DIR", help="Keep the findings in this folder.")
     ] = FINDINGS,
     results: Results = RESULTS,
 ) -> None:
-    """Run experiments: each ends with a verdict in words, and all make a page.
+    """Run experiments: each ends with a verdict in words.
+
+    All make a page.
 
     Ctrl-C keeps every experiment that was finished.
     """

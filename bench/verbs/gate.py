@@ -62,44 +62,74 @@ File = Path | None
 )
 def gate(
     base: Annotated[
-        str, typer.Option(metavar="REF", help="The commit to compare the working tree with.")
+        str, typer.Option(metavar="REF", help="Compare the working tree with this commit.")
     ] = "",
     against: Annotated[
-        str, typer.Option(metavar="NAME", help="Or a stored baseline; side by side is better.")
+        str,
+        typer.Option(
+            metavar="NAME", help="Compare with a stored baseline; side by side is better."
+        ),
     ] = "",
-    models: Annotated[str, typer.Option(metavar="A,B", help="Only these models; empty: all.")] = "",
+    models: Annotated[
+        str, typer.Option(metavar="A,B", help="Measure only these models; empty: all.")
+    ] = "",
     scenarios: Annotated[
-        str, typer.Option(metavar="A,B", help="Under these loads; echo is of 64 B here.")
+        str, typer.Option(metavar="A,B", help="Measure under these loads; echo is of 64 B here.")
     ] = "echo",
     changed: Annotated[
         bool, typer.Option("--changed", help="Leave out models none of whose files changed.")
     ] = False,
     python: Pythons = None,
     placement: Annotated[
-        str, typer.Option(help=f"{', '.join(PLACEMENTS)}; empty: {PLACEMENT}.")
+        str, typer.Option(help=f"Place both sides: {', '.join(PLACEMENTS)}; empty: {PLACEMENT}.")
     ] = "",
     pairs: Annotated[
-        int, typer.Option(min=LEAST_PAIRS, max=100, help="Of servers, in a block.")
+        int,
+        typer.Option(min=LEAST_PAIRS, max=100, help="Start so many pairs of servers in a block."),
     ] = PAIRS,
     inconclusive: Annotated[
-        Inconclusive, typer.Option(help="What it is when the gate cannot tell.")
+        Inconclusive, typer.Option(help="Exit like this when the gate cannot tell.")
     ] = Inconclusive.FAIL,
     allowed: Annotated[
         list[str] | None,
         typer.Option(
-            "--allow", metavar="TEXT", help="'thread/echo/cpu until 2027-01-31: why', repeatable."
+            "--allow",
+            metavar="TEXT",
+            help="Allow 'thread/echo/cpu until 2027-01-31: why'; repeatable.",
         ),
     ] = None,
     enforce: Annotated[
         bool, typer.Option("--enforce", help="Fail also --against a stored baseline.")
     ] = False,
     seed: Seed = None,
-    json_file: Annotated[File, typer.Option("--json", metavar="FILE")] = None,
-    markdown_file: Annotated[File, typer.Option("--markdown", metavar="FILE")] = None,
-    junit_file: Annotated[File, typer.Option("--junit", metavar="FILE")] = None,
-    benchmark_file: Annotated[File, typer.Option("--action-benchmark", metavar="FILE")] = None,
+    json_file: Annotated[
+        File,
+        typer.Option("--json", metavar="FILE", help="Write the verdicts as JSON to this file."),
+    ] = None,
+    markdown_file: Annotated[
+        File,
+        typer.Option(
+            "--markdown", metavar="FILE", help="Write the report as Markdown to this file."
+        ),
+    ] = None,
+    junit_file: Annotated[
+        File,
+        typer.Option(
+            "--junit", metavar="FILE", help="Write the verdicts as JUnit's XML to this file."
+        ),
+    ] = None,
+    benchmark_file: Annotated[
+        File,
+        typer.Option(
+            "--action-benchmark",
+            metavar="FILE",
+            help="Write the figures as github-action-benchmark's JSON to this file.",
+        ),
+    ] = None,
 ) -> None:
-    """Say whether the working tree made a model worse than a commit, both measured now.
+    """Say whether a model became worse than at a commit.
+
+    Both the working tree and the commit are measured now.
 
     Exit code: 0 pass, 1 regression, 2 usage, 3 invalid or crashed, 4 inconclusive, 5 no baseline.
     """

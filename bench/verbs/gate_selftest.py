@@ -31,12 +31,15 @@ RECORDINGS = Path("reports/selftests")
     ),
 )
 def gate_selftest(
-    model: Annotated[str, typer.Option(help="Whose pairs are recorded.")] = "coroutine",
+    model: Annotated[str, typer.Option(help="Record pairs of this model.")] = "coroutine",
     pairs: Annotated[
-        int, typer.Option(min=2 * PAIRS, max=1_000, help="Live pairs of each case.")
+        int, typer.Option(min=2 * PAIRS, max=1_000, help="Record so many live pairs of each case.")
     ] = 60,
     minutes: Annotated[
-        float, typer.Option(min=0, max=600, help="Of live verdicts on the same code.")
+        float,
+        typer.Option(
+            min=0, max=600, help="Spend so many minutes on live verdicts on the same code."
+        ),
     ] = 20.0,
     seed: Seed = None,
     judge: Annotated[
@@ -46,7 +49,9 @@ def gate_selftest(
         Path | None, typer.Option(metavar="FILE", help="Put the tables into docs/gate.md.")
     ] = None,
 ) -> None:
-    """Show on live pairs what the gate finds: the same code, known faults, and other rules.
+    """Show on live pairs what the gate finds.
+
+    These are of the same code, of known faults, and by other rules.
 
     Takes 45 minutes on a machine that is quiet. Exit code 1 when an aim is missed.
     """

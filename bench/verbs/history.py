@@ -28,10 +28,13 @@ from servers.catalog import MODELS
 
 DEFAULT = Path("reports/history.jsonl")
 HistoryFile = Annotated[
-    Path, typer.Option("--history", metavar="FILE", help="The history; made to be committed.")
+    Path,
+    typer.Option(
+        "--history", metavar="FILE", help="Keep the history in this file, made to be committed."
+    ),
 ]
 
-histories = typer.Typer(help="How figures moved from run to run.")
+histories = typer.Typer(help="Show how figures moved from run to run.")
 app.add_typer(histories, name="history")
 
 
@@ -42,12 +45,17 @@ app.add_typer(histories, name="history")
 def history(
     context: typer.Context,
     metric: Annotated[
-        str, typer.Option(metavar="A,B", help=f"Of {', '.join(TREND_METRICS)}.")
+        str, typer.Option(metavar="A,B", help=f"Show these: {', '.join(TREND_METRICS)}.")
     ] = "cpu,throughput",
-    models: Annotated[str, typer.Option(metavar="A,B", help="Only these; empty: all.")] = "",
-    scenarios: Annotated[str, typer.Option(metavar="A,B", help="Only these; empty: all.")] = "",
+    models: Annotated[str, typer.Option(metavar="A,B", help="Show only these; empty: all.")] = "",
+    scenarios: Annotated[
+        str, typer.Option(metavar="A,B", help="Show only these; empty: all.")
+    ] = "",
     output: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="For the charts; empty: beside the history.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write the charts into this folder; empty: beside the history."
+        ),
     ] = None,
     as_json: AsJson = False,
     file: HistoryFile = DEFAULT,
@@ -92,7 +100,7 @@ def _in_cells(entries: Sequence[Entry], field: str) -> dict[str, None]:
 
 @histories.command(epilog=examples("history add", "history add 20261123T181500Z-standard"))
 def add(
-    run_id: Annotated[str | None, typer.Argument(help="Which run; the newest if none.")] = None,
+    run_id: Annotated[str | None, typer.Argument(help="Add this run; the newest if none.")] = None,
     file: HistoryFile = DEFAULT,
     results: Results = RESULTS,
 ) -> None:

@@ -31,14 +31,20 @@ from bench.verbs.common import (
 )
 def capacity(
     slo: Annotated[
-        str, typer.Option(metavar="p99=20ms", help="p50, p90, p99 or p999, and a limit.")
+        str,
+        typer.Option(metavar="p99=20ms", help="Promise this: p50, p90, p99 or p999, and a limit."),
     ],
-    scenario: Annotated[str, typer.Option(help="Under which load.")] = "echo",
-    models: Annotated[str, typer.Option(metavar="A,B", help="Only these models; empty: all.")] = "",
-    workers: Annotated[int, typer.Option(min=0, max=10_000, help="Size of the pools.")] = 0,
+    scenario: Annotated[str, typer.Option(help="Search under this load.")] = "echo",
+    models: Annotated[
+        str, typer.Option(metavar="A,B", help="Search for only these models; empty: all.")
+    ] = "",
+    workers: Annotated[
+        int,
+        typer.Option(min=0, max=10_000, help="Give pools so many workers; 0: as their rows say."),
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Search for the highest rate at which each model keeps a promise.
+    """Find the highest rate at which a model keeps a promise.
 
     The promise is about response times, counted from when a request was due; the rate itself must
     be sustained, too. About 20 s for each model.
@@ -69,7 +75,9 @@ def capacity(
 
 @app.command(epilog=examples("selftest"))
 def selftest(as_json: AsJson = False) -> None:
-    """Check the instrument against known answers; takes about two minutes, fails loudly.
+    """Check the instrument against known answers.
+
+    It takes about two minutes, and fails loudly.
 
     Servers whose delays, stalls and limits are known are measured like any other.
     """

@@ -41,7 +41,7 @@ FLAGS = ("free_threaded", "optimized", "debug")
 def interpreters(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Only these, as `run --python` takes them; none: all that are found."),
+        typer.Argument(help="List only these, as `run --python` takes them; none: all found."),
     ] = None,
     extra: Annotated[
         str,
@@ -49,7 +49,10 @@ def interpreters(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the Pythons that servers can run under, and what each says of itself."""
+    """List the Pythons that servers can run under.
+
+    What each says of itself is beside its name.
+    """
     if extra:
         _install(extra, split_names(names or []), as_json)
         return

@@ -54,7 +54,10 @@ def scenarios(as_json: AsJson = False) -> None:
 
 @app.command(epilog=examples("doctor", "doctor --json"))
 def doctor(as_json: AsJson = False) -> None:
-    """Say what on this machine will disturb the figures, and what to do about it."""
+    """Say what on this machine disturbs the figures.
+
+    Each finding says what to do about it.
+    """
     from bench.check.doctor import examine, findings
 
     rows = [dataclasses.asdict(finding) for finding in findings(examine())]

@@ -66,61 +66,73 @@ EXIT_CODES = {
     )
 )
 def run(
-    profile: Annotated[
-        str, typer.Option(help=f"How much to run: {', '.join(PROFILES)}.")
-    ] = "standard",
+    profile: Annotated[str, typer.Option(help=f"Run so much: {', '.join(PROFILES)}.")] = "standard",
     models: Annotated[
         str,
         typer.Option(
-            metavar="A,B", help="These models or families, or all; empty: the eight classics."
+            metavar="A,B",
+            help="Measure these models or families, or all; empty: the eight classics.",
         ),
     ] = "",
     scenarios: Annotated[
-        str, typer.Option(metavar="A,B", help="Only these scenarios; empty: the profile's.")
+        str, typer.Option(metavar="A,B", help="Run only these scenarios; empty: the profile's.")
     ] = "",
     python: Pythons = None,
     switch_interval: Annotated[
-        str, typer.Option(metavar="5ms,0.5ms", help="How long threads keep the GIL: each of these.")
+        str,
+        typer.Option(
+            metavar="5ms,0.5ms", help="Have threads keep the GIL so long: each of these in turn."
+        ),
     ] = "",
-    blocks: Annotated[int | None, typer.Option(min=1, help="How often to run each cell.")] = None,
+    blocks: Annotated[int | None, typer.Option(min=1, help="Run each cell so often.")] = None,
     window: Annotated[
-        float | None, typer.Option(min=0.01, max=3600, help="Measured seconds of a trial.")
+        float | None, typer.Option(min=0.01, max=3600, help="Measure so many seconds of a trial.")
     ] = None,
     warm_up: Annotated[
-        float | None, typer.Option(min=0.01, max=3600, help="Seconds under load before that.")
+        float | None,
+        typer.Option(min=0.01, max=3600, help="Load the server for so many seconds before that."),
     ] = None,
     seed: Seed = None,
     workers: Annotated[
-        int, typer.Option(min=0, max=10_000, help="Size of the pools; 0: 64, as their rows say.")
+        int,
+        typer.Option(
+            min=0, max=10_000, help="Give pools so many workers; 0: 64, as their rows say."
+        ),
     ] = 0,
     placement: Annotated[
-        str, typer.Option(help=f"Of every scenario: {', '.join(PLACEMENTS)}; empty: their own.")
+        str,
+        typer.Option(help=f"Place every scenario: {', '.join(PLACEMENTS)}; empty: their own way."),
     ] = "",
     server_cpus: Annotated[
-        str, typer.Option(metavar="0,2-3", help="The server's CPUs, with --client-cpus.")
+        str,
+        typer.Option(metavar="0,2-3", help="Keep the server on these CPUs, with --client-cpus."),
     ] = "",
-    client_cpus: Annotated[str, typer.Option(metavar="1", help="The generator's CPUs.")] = "",
+    client_cpus: Annotated[
+        str, typer.Option(metavar="1", help="Keep the generator on these CPUs, with --server-cpus.")
+    ] = "",
     precision: Annotated[
         str, typer.Option(metavar="5%", help="Add blocks until throughputs are this certain.")
     ] = "",
     budget: Annotated[
-        str, typer.Option(metavar="10m", help="The time after which --precision gives up.")
+        str, typer.Option(metavar="10m", help="Give --precision up after this time.")
     ] = DEFAULT_BUDGET,
     cluster: Annotated[
         str,
         typer.Option(
-            metavar="tcp://HOST:PORT", help="A Dask scheduler; local:N: here (with both)."
+            metavar="tcp://HOST:PORT",
+            help="Measure on this Dask scheduler's workers; local:N: here (with both).",
         ),
     ] = "",
     server_host: Annotated[
-        str, typer.Option(metavar="NAME", help="The worker on whose host servers run.")
+        str, typer.Option(metavar="NAME", help="Run servers on the host of this worker.")
     ] = "",
     client_hosts: Annotated[
-        str, typer.Option(metavar="A,B", help="Those on whose hosts a generator each runs.")
+        str,
+        typer.Option(metavar="A,B", help="Run a generator on the host of each of these workers."),
     ] = "",
     results: Results = RESULTS,
 ) -> None:
-    """Measure the models under the scenarios, and write the report.
+    """Measure models under scenarios, and write the report.
 
     Ctrl-C stops the servers and reports the trials that were finished.
     """
@@ -218,7 +230,7 @@ def report(
         list[str] | None,
         typer.Argument(
             metavar="[RUN]...",
-            help="One run's id, or `latest`, which it is if none; or several runs and JSON files.",
+            help="Report this run (`latest` if none is named), or several and JSON files.",
         ),
     ] = None,
     metrics: Annotated[

@@ -24,7 +24,7 @@ SUFFIXES = ("png", "svg")
     epilog=examples("chart --list", "chart throughput --scenario echo --theme dark --output a.svg")
 )
 def chart(
-    kind: Annotated[str, typer.Argument(help="What to draw; --list names the kinds.")] = "",
+    kind: Annotated[str, typer.Argument(help="Draw a chart of this kind; --list names them.")] = "",
     listed: Annotated[bool, typer.Option("--list", help="List the kinds, and exit.")] = False,
     run_id: Annotated[
         str, typer.Option("--run", metavar="RUN", help="Draw this run; empty: the newest.")

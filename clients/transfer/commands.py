@@ -64,7 +64,7 @@ class Stopped(BaseException):
 
 @app.callback()
 def _files() -> None:
-    """Move files to and from a server, every byte checked against its digest."""
+    """Move files to and from a server, all bytes checked."""
 
 
 def _epilog(*commands: str) -> str:
@@ -83,14 +83,19 @@ def size_in_bytes(text: str) -> int:
 
 
 Target = Annotated[
-    str, typer.Argument(metavar="HOST:PORT", help="The server; [ADDRESS]:PORT with IPv6.")
+    str, typer.Argument(metavar="HOST:PORT", help="Ask this server; [ADDRESS]:PORT with IPv6.")
 ]
 Timeout = Annotated[
-    float, typer.Option(min=0, max=10**7, help="Seconds that all of it may take; 0: any time.")
+    float,
+    typer.Option(min=0, max=10**7, help="Give up when all of it takes more seconds; 0: never."),
 ]
 IdleTimeout = Annotated[
     float,
-    typer.Option(min=0.001, max=3600, help="Seconds that the server may say and take nothing."),
+    typer.Option(
+        min=0.001,
+        max=3600,
+        help="Give up when the server says and takes nothing for so many seconds.",
+    ),
 ]
 MaxSize = Annotated[
     int,
@@ -105,10 +110,14 @@ MaxSize = Annotated[
 @app.command(epilog=_epilog("get 127.0.0.1:4000 video.mp4", "get 127.0.0.1:4000 notes -o /tmp/n"))
 def get(
     target: Target,
-    name: Annotated[str, typer.Argument(help="The file, as the server calls it.")],
+    name: Annotated[str, typer.Argument(help="Fetch this file, as the server calls it.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Where to; the same name in this folder if not told."),
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write to this file; to the same name in this folder if not told.",
+        ),
     ] = None,
     max_size: MaxSize = "64GiB",  # type: ignore[assignment]  # what the parser is given
     timeout: Timeout = 0.0,
@@ -140,8 +149,8 @@ def get(
 )
 def put(
     target: Target,
-    path: Annotated[Path, typer.Argument(help="The file to send.")],
-    name: Annotated[str, typer.Option(help="What to call it there; its own name if empty.")] = "",
+    path: Annotated[Path, typer.Argument(help="Send this file.")],
+    name: Annotated[str, typer.Option(help="Call it this there; by its own name if empty.")] = "",
     timeout: Timeout = 0.0,
     idle_timeout: IdleTimeout = transfer.IDLE_SECONDS,
 ) -> None:

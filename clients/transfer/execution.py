@@ -101,14 +101,18 @@ def _commands() -> None:
 @app.command("exec")
 def exec_(
     target: Annotated[
-        str, typer.Argument(metavar="HOST:PORT", help="The server; [ADDRESS]:PORT with IPv6.")
+        str, typer.Argument(metavar="HOST:PORT", help="Ask this server; [ADDRESS]:PORT with IPv6.")
     ],
-    name: Annotated[str, typer.Argument(help="The command, as the server calls it (--exec).")],
+    name: Annotated[str, typer.Argument(help="Run this command, as the server calls it (--exec).")],
     timeout: Annotated[
-        float, typer.Option(min=0, max=10**7, help="Seconds that all of it may take; 0: any time.")
+        float,
+        typer.Option(min=0, max=10**7, help="Give up when all of it takes more seconds; 0: never."),
     ] = 0.0,
 ) -> None:
-    """Run a command of the server's; print its output and exit as it did (125: it did not run)."""
+    """Run a command of the server's, and exit as it did.
+
+    Its output is printed; 125 says that it did not run.
+    """
     fill_standard_descriptors()
     try:
         try:
