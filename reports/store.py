@@ -31,11 +31,11 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
 from reports.files import opened_regular, read_regular
+from reports.nearest import proposal
 from reports.record import Record, RecordError, Run, Sample
 from reports.untrusted import UntrustedError, quoted, read_json, take
 
@@ -171,8 +171,7 @@ class Store:
         ids = self.ids()
         if not ids:
             raise StoreError(f"there is no run in {self.root} yet; `make bench` makes one")
-        near = get_close_matches(run_id, ids, n=1)
-        hint = f"the nearest is {near[0]!r}" if near else f"the newest is {ids[-1]!r}"
+        hint = proposal(run_id, ids, f"the newest is {ids[-1]!r}")
         raise StoreError(f"there is no run {run_id!r} in {self.root}; {hint}")
 
     def ids(self) -> list[str]:

@@ -318,6 +318,7 @@ def test_a_line_that_cannot_be_read_is_said_to_be(folder: Path, line: str) -> No
     ("words", "code", "sentence"),
     [
         (["gate", "--against", "labtop"], 5, "did you mean 'laptop'?"),
+        (["gate", "--against", "desktop"], 5, "'desktop': `baseline save desktop` makes one"),
         (["gate", "--against", "../laptop"], 2, "cannot be the name"),
         (["gate", "--against", "laptop", "--base", "HEAD"], 2, "one of --base REF and --against"),
         (["baseline", "save", "laptop", "--scenarios", "ecko"], 2, "echo"),
@@ -349,6 +350,11 @@ def test_the_list_has_every_baseline(
     with pytest.raises(SystemExit):
         main()
     assert "laptop  3     2026-11-24T12:00" in capfd.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["threadmill", "baseline", "list", "--json"])
+    with pytest.raises(SystemExit):
+        main()
+    (row,) = json.loads(capfd.readouterr().out)
+    assert (row["name"], row["runs"], row["cells"]) == ("laptop", 3, [CELL.name])
 
 
 def test_a_run_in_which_a_server_failed_is_not_kept(

@@ -122,8 +122,14 @@ def test_there_is_no_run_yet(store: Store) -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_the_nearest_id_is_proposed(store: Store) -> None:
-    with pytest.raises(StoreError, match=f"the nearest is '{make_run().id}'"):
+    with pytest.raises(StoreError, match=f"did you mean '{make_run().id}'"):
         store.open("20261123-183001-standard")
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_id_that_is_far_from_all_is_answered_by_the_newest(store: Store) -> None:
+    with pytest.raises(StoreError, match=f"the newest is '{make_run().id}'"):
+        store.open("mine")
 
 
 def test_runs_that_begin_in_one_second_each_have_a_folder_in_their_order(store: Store) -> None:

@@ -30,8 +30,8 @@ def find(name: str) -> Experiment:
     for experiment in EXPERIMENTS:
         if experiment.name == name:
             return experiment
-    from difflib import get_close_matches  # not in a child that has nothing to ask
+    from reports.nearest import proposal  # not in a child that has nothing to ask
 
-    near = get_close_matches(name, [each.name for each in EXPERIMENTS], n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "`threadmill experiments` lists them."
+    known = [each.name for each in EXPERIMENTS]
+    hint = proposal(name, known, "`threadmill experiments` lists them.")
     raise UnknownExperiment(f"There is no experiment {name!r}; {hint}")

@@ -19,7 +19,6 @@ __all__ = [
 ]
 
 import dataclasses
-import difflib
 import json
 import random
 import statistics
@@ -56,6 +55,7 @@ from reports.gate.stored import (
 from reports.gate.verdicts import GateReport
 from reports.key import CellKey
 from reports.machines import differences
+from reports.nearest import proposal
 from reports.record import RecordError
 from reports.store import MOST_LINE_BYTES, MOST_RUN_BYTES, StoreError, disk_errors
 from reports.untrusted import UntrustedError, checked, read_json
@@ -102,8 +102,7 @@ def read(name: str, folder: Path = FOLDER) -> list[BaselineRun]:
     with disk_errors(f"read {path}"):
         lines = _stored(path).splitlines()
     if not lines:
-        near = difflib.get_close_matches(name, names(folder), n=1, cutoff=0.3)
-        hint = f"did you mean {near[0]!r}?" if near else f"`baseline save {name}` makes one"
+        hint = proposal(name, names(folder), f"`baseline save {name}` makes one")
         raise NoBaselineError(f"there is no baseline {name!r}: {hint}")
     try:
         return list(map(_run_of, lines))

@@ -22,7 +22,6 @@ __all__ = [
     "find_scenario",
 ]
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +31,7 @@ from bench.plan.datagrams import BESIDE_TCP, DATAGRAMS
 from bench.plan.scenario import ECHO, Scenario
 from bench.plan.studies import EFFORTS, STUDIES
 from reports.load import Load
+from reports.nearest import proposal
 from reports.serving import Serving
 
 
@@ -39,8 +39,7 @@ class UnknownNameError(UserError):
     """A name that is in no table of ours; the message suggests the nearest."""
 
     def __init__(self, what: str, name: str, known: Mapping[str, object]) -> None:
-        nearest = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}"
+        hint = proposal(name, known, f"there are {', '.join(known)}")
         super().__init__(f"unknown {what} {name!r}: {hint}")
 
 

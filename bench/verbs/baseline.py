@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +12,16 @@ from bench.gate.rounds import PLACEMENT, placed, scenario_named
 from bench.gate.stored import ADVICE, names, read, save
 from bench.measure.placement import PLACEMENTS, find_placement
 from bench.run.conduct import interruptible
-from bench.verbs.common import INTERRUPTED, Terminal, app, examples, fail, models_named, named
+from bench.verbs.common import (
+    INTERRUPTED,
+    AsJson,
+    Terminal,
+    app,
+    examples,
+    fail,
+    models_named,
+    named,
+)
 from bench.verbs.tables import plain_table
 
 baselines = typer.Typer(help="Store runs to hold later ones against.", no_args_is_help=True)
@@ -62,13 +72,27 @@ def save_baseline(
     print(f"{len(read(name))} runs in {path}; {ADVICE}")
 
 
-@baselines.command("list", epilog=examples("baseline list"))
-def list_baselines() -> None:
+@baselines.command("list", epilog=examples("baseline list", "baseline list --json"))
+def list_baselines(as_json: AsJson = False) -> None:
     """List the stored baselines."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in names():
         runs = read(name)
         last = runs[-1]
-        measured = ", ".join(sorted(cell.name for cell in last.figures))
-        rows.append((name, str(len(runs)), last.started[:16], last.commit, measured))
-    Terminal().print(plain_table(("name", "runs", "last", "commit", "cells"), rows))
+        rows.append(
+            {
+                "name": name,
+                "runs": len(runs),
+                "last": last.started,
+                "commit": last.commit,
+                "cells": sorted(cell.name for cell in last.figures),
+            }
+        )
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    shown = [
+        (row["name"], str(row["runs"]), row["last"][:16], row["commit"], ", ".join(row["cells"]))
+        for row in rows
+    ]
+    Terminal().print(plain_table(("name", "runs", "last", "commit", "cells"), shown))
