@@ -105,9 +105,10 @@ def test_a_host_that_is_killed_in_mid_window_is_a_failed_trial_and_nothing_is_le
 ) -> None:
     starter = here()
     left: list[psutil.Process] = []
+    others = set(psutil.Process().children(recursive=True))  # of tests before this one
 
     def kill() -> None:
-        left.extend(psutil.Process().children(recursive=True))
+        left.extend(set(psutil.Process().children(recursive=True)) - others)
         os.kill(starter.started["s"].pid, signal.SIGKILL)
 
     in_mid_window(monkeypatch, kill)

@@ -20,6 +20,8 @@ from tests.peer import Peer
 
 NOTICED_SECONDS = 0.1
 """After which a peer knows what the server has done to it."""
+ATTEMPTS = 3
+"""On a machine that is busy another may be served so late that it seems to have waited."""
 PEERS = 60
 NUMBER = (10).to_bytes(4, "big")
 SPOKEN = b"".join(
@@ -41,12 +43,19 @@ def hurried(model: str) -> Iterator[ServerProcess]:
 
 
 def test_an_idle_connection(hurried: ServerProcess, outcome: Outcome) -> None:
-    with unharmed(hurried), hurried.peer() as peer:
-        fate = how_others_fare(
-            hurried, lambda: bool(select.select([peer.socket], [], [], NOTICED_SECONDS)[0])
-        )
-        assert code_of(peer.answer()) == 16
-        assert peer.is_at_end()
+    with unharmed(hurried):
+        for _ in range(ATTEMPTS):
+            with hurried.peer() as peer:
+                fate = how_others_fare(
+                    hurried,
+                    lambda peer=peer: bool(
+                        select.select([peer.socket], [], [], NOTICED_SECONDS)[0]
+                    ),
+                )
+                assert code_of(peer.answer()) == 16
+                assert peer.is_at_end()
+            if fate == "others served":
+                break
     hurried.signal(signal.SIGTERM)
     assert hurried.exit_code() == 0
     lines = hurried.complaints().splitlines()

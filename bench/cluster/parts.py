@@ -132,7 +132,7 @@ def cluster(asked: str) -> Iterator[Cluster]:
                     n_workers=int(count),
                     threads_per_worker=1,
                     memory_limit=0,
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",  # None would listen on a port that others have
                 )
             )
             target: Any = local

@@ -7,7 +7,7 @@ the first unanswered request on, where it is only a lower bound.
 
 from __future__ import annotations
 
-__all__ = ["TICKS", "percentile_curves"]
+__all__ = ["TICKS", "curve_of", "percentile_curves"]
 
 from typing import NamedTuple
 

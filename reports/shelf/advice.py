@@ -9,7 +9,7 @@ as good as b is named with it.
 
 from __future__ import annotations
 
-__all__ = ["QUESTIONS", "Advice", "Asked", "advise"]
+__all__ = ["QUESTIONS", "REQUESTS", "Advice", "Asked", "advise"]
 
 import math
 from dataclasses import asdict, dataclass
