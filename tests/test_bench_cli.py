@@ -111,6 +111,17 @@ def test_lists_are_json_on_demand() -> None:
     assert {"severity", "topic", "sentence", "advice"} == set(listed("doctor")[0])
 
 
+def test_a_scenario_is_one_row_whose_words_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = bench_in_process("scenarios").stdout
+    table, below = shown.split("\n\n")
+    names = [line.split()[0] for line in table.splitlines()[1:] if not line.startswith(" ")]
+    assert names == list(dict.fromkeys(row["name"] for row in listed("scenarios")))
+    for word in ("split", "same", "free", "rounds"):
+        assert f"{word}: " in below
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from bench.measure.placement import PLACEMENTS
+from bench.plan.scenario import ECHO
 from bench.plan.scenarios import (
     FILES,
     LEVELS,
@@ -19,6 +20,7 @@ from bench.plan.scenarios import (
     find_profile,
     find_scenario,
 )
+from bench.plan.summary import parameters
 from clients.load import AimedLoad
 
 
@@ -156,3 +158,20 @@ def test_one_placement_for_all_makes_rows_that_differ_in_nothing_else_one() -> N
     assert [row for row in standard.scenarios if row.name == "echo"] == [
         SCENARIOS["echo"].served(placement="free")
     ]
+
+
+@pytest.mark.parametrize(
+    ("levels", "words"),
+    [
+        ([ECHO], "64 connections, 1 KiB"),
+        (
+            [ECHO.loaded(connections=many) for many in (1, 4, 1_000)],
+            "1, 4 or 1,000 connections, 1 KiB",
+        ),
+        ([ECHO, ECHO.served(backlog=5)], "64 connections, 1 KiB, some backlog 5"),
+        ([ECHO, ECHO.served(placement="free")], "64 connections, 1 KiB"),
+    ],
+    ids=["one level", "a number that differs", "what some have", "the placement is told elsewhere"],
+)
+def test_the_levels_of_a_scenario_are_told_as_one(levels: list[Scenario], words: str) -> None:
+    assert parameters(levels) == words
