@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 import select
 import signal
+import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from random import Random
 
 import pytest
@@ -42,16 +44,15 @@ def hurried(model: str) -> Iterator[ServerProcess]:
         yield server
 
 
+def _hears(connection: socket.socket) -> bool:
+    return bool(select.select([connection], [], [], NOTICED_SECONDS)[0])
+
+
 def test_an_idle_connection(hurried: ServerProcess, outcome: Outcome) -> None:
     with unharmed(hurried):
         for _ in range(ATTEMPTS):
             with hurried.peer() as peer:
-                fate = how_others_fare(
-                    hurried,
-                    lambda peer=peer: bool(
-                        select.select([peer.socket], [], [], NOTICED_SECONDS)[0]
-                    ),
-                )
+                fate = how_others_fare(hurried, partial(_hears, peer.socket))
                 assert code_of(peer.answer()) == 16
                 assert peer.is_at_end()
             if fate == "others served":
