@@ -10,6 +10,7 @@ from bench.verbs import (
     gate,
     gate_selftest,
     history,
+    hosts,
     instrument,
     interpreters,
     lists,
@@ -20,7 +21,7 @@ from bench.verbs.common import INTERRUPTED, TROUBLE, app, fail
 
 VERBS = (
     *(advise, shelf),
-    *(runs, compare, gate, baseline, gate_selftest, history, instrument),
+    *(runs, hosts, compare, gate, baseline, gate_selftest, history, instrument),
     *(interpreters, experiments, lists),
 )
 """The modules that hold them: a verb is known once its module has been imported."""

@@ -499,7 +499,6 @@ def test_hosts_that_are_one_machine_are_said_to_be() -> None:
     [
         (("s", "", "local:2", False), "go together"),
         (("s", "a", "", False), "go together"),
-        (("", "", "local:2", False), "go together"),
         (("s", "a,s", "local:2", False), "s cannot be the server's host and drive its load"),
         (("s", "a", "local:2", True), "each has its own"),
     ],

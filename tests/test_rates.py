@@ -205,7 +205,8 @@ def precise(goal: float, budget: float, spreads: Sequence[float]) -> tuple[int, 
     blocks = endless(cells([find("thread")], [STUDIES["backlog"][0]]), seed=1)
     done.extend(  # one by one: what has been done so far is what the precision looks at
         samples_of(trial.block, spreads[min(trial.block, len(spreads)) - 1])
-        for trial in precision.trials(blocks, 2, done, added.append)
+        for block in precision.blocks(blocks, 2, done, added.append)
+        for trial in block
     )
     return len(done), precision.verdict, sum(added)
 

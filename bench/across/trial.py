@@ -13,7 +13,7 @@ on any host, be it because it was told to stop or because its connection ended.
 
 from __future__ import annotations
 
-__all__ = ["Across", "Roles", "roles_named", "side_by_side"]
+__all__ = ["Across", "Roles", "RolesError", "roles_named", "side_by_side"]
 
 import dataclasses
 import socket
@@ -84,8 +84,8 @@ def roles_named(server: str, clients: str, cluster: str, placed: bool) -> Roles 
     `placed`: the user also named what is of one machine, its CPUs or interpreters.
     """
     names = tuple(dict.fromkeys(clients.replace(",", " ").split()))
-    if not (server or names or cluster):
-        return None
+    if not (server or names):
+        return None  # with a cluster, blocks go whole to its hosts (bench.cluster.away)
     if not (server and names and cluster):
         raise RolesError("--server-host and --client-hosts go together, with a --cluster")
     if server in names:

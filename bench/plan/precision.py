@@ -103,14 +103,14 @@ class Precision:
         self._budget_seconds = budget_seconds
         self._clock = clock
 
-    def trials(
+    def blocks(
         self,
         blocks: Iterator[list[PlannedTrial]],
         fewest: int,
         measured: Sequence[Sample],
         more: Callable[[int], object],
-    ) -> Iterator[PlannedTrial]:
-        """Yield the trials of `fewest` blocks, and of as many more as it takes.
+    ) -> Iterator[list[PlannedTrial]]:
+        """Yield `fewest` blocks, and of as many more as it takes.
 
         Whoever runs them lets `measured` grow with each; `more` is told of trials that were added.
         """
@@ -118,7 +118,7 @@ class Precision:
         for number, block in enumerate(blocks, 1):
             if number > fewest:
                 more(len(block))
-            yield from block
+            yield block
             if number < fewest:
                 continue
             width = widest(measured)

@@ -9,7 +9,21 @@ has this load, so that both saw the same machine.
 
 from __future__ import annotations
 
-__all__ = ["RunOutcome", "Trying", "capacities", "conduct", "describe", "here", "interruptible"]
+__all__ = [
+    "PROBE_SECONDS",
+    "Here",
+    "Look",
+    "Place",
+    "RunOutcome",
+    "Trying",
+    "capacities",
+    "conduct",
+    "describe",
+    "gather",
+    "here",
+    "interruptible",
+    "samples",
+]
 
 import contextlib
 import dataclasses
@@ -18,11 +32,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from bench.measure.limits import limits
 from bench.measure.machine import fingerprint
-from bench.measure.null import ceiling
+from bench.measure.noise import Noise, watch
+from bench.measure.null import ceiling, wake_up_ns
 from bench.measure.placement import Placement, place
 from bench.measure.trial import figures_of, measure, untried
 from bench.measure.window import Window
@@ -62,12 +77,12 @@ def describe(profile: Profile, models: Sequence[str], seed: int, **chosen: Any) 
         blocks=profile.blocks,
         window_seconds=profile.window_seconds,
         warm_up_seconds=profile.warm_up_seconds,
-        machine=fingerprint(),
-        **chosen,
+        **{"machine": fingerprint(), **chosen},
     )
 
 
 PROBE_SECONDS = 0.4
+LOOK_SECONDS = 0.2  # before a run: is anything else busy
 Trying = Callable[[PlannedTrial, Profile, str], Sample]
 """Runs a trial, of the run with this id, wherever that may be."""
 
@@ -139,6 +154,95 @@ class Ceilings:
         return dataclasses.replace(blank, cell=cell, serving=serving, **figures_of(window))
 
 
+def samples(
+    trials: Iterable[PlannedTrial],
+    profile: Profile,
+    run_id: str,
+    cpus: Sequence[int] | Placement,
+    trying: Trying | None = None,
+) -> Iterator[Sample]:
+    """Run `trials` in order; yield each, after a trial of the reference if there was one.
+
+    `trying` runs one; unless told, here on `cpus`.
+    """
+    measured = trying or here(cpus)
+    references: list[Sample] = []
+    ceilings = Ceilings(profile.ceiling_seconds, cpus, run_id, references.append)
+    loads = [scenario.load for scenario in profile.scenarios]
+    climb = Climb(limits(max(load.connections + load.idle_connections for load in loads)))
+    for trial in trials:
+        if refusal := climb.refusal(trial):
+            sample = untried(trial, run_id, cpus, stopped=refusal)
+        else:
+            sample = dataclasses.replace(
+                measured(trial, profile, run_id),
+                ceiling_requests_per_second=ceilings.of(trial),
+            )
+            climb.climbed(trial, sample)
+        yield from references
+        references.clear()
+        yield sample
+
+
+class Look(NamedTuple):
+    """What there is to know of where trials are run, before the first."""
+
+    noise: Noise
+    wake_up_ns: dict[str, float]
+    machine: dict[str, Any]  # its fingerprint
+    options: dict[str, Any]  # what the record of the run says beside
+
+
+class Place(Protocol):
+    """Where trials are run: this machine, or others that blocks are sent to."""
+
+    def look(self) -> Look:
+        """Return what it is like."""
+
+    def capacities(
+        self,
+        probes: Iterable[PlannedCell],
+        profile: Profile,
+        finished: Callable[[PlannedCell, float], object],
+    ) -> dict[PlannedCell, float]:
+        """Measure what each probe's model can do; `finished` is told each as it is known."""
+
+    def samples(
+        self, blocks: Iterator[list[PlannedTrial]], profile: Profile, run_id: str
+    ) -> Iterator[Sample]:
+        """Run blocks, and yield the record of each trial as it is known."""
+
+
+class Here:
+    """This machine conducts; `trying` runs a trial elsewhere, None: on `cpus`, here."""
+
+    def __init__(self, cpus: Sequence[int] | Placement, trying: Trying | None = None) -> None:
+        self._cpus = cpus
+        self._trying = trying
+
+    def look(self) -> Look:
+        """Return what it is like."""
+        # Of this machine, whose CPUs are none of a run's that is made elsewhere.
+        wake_up = {} if self._trying else wake_up_ns(self._cpus)
+        return Look(watch(LOOK_SECONDS), wake_up, fingerprint(), {})
+
+    def capacities(
+        self,
+        probes: Iterable[PlannedCell],
+        profile: Profile,
+        finished: Callable[[PlannedCell, float], object],
+    ) -> dict[PlannedCell, float]:
+        """Measure what each probe's model can do."""
+        return capacities(probes, profile, self._trying or here(self._cpus), finished)
+
+    def samples(
+        self, blocks: Iterator[list[PlannedTrial]], profile: Profile, run_id: str
+    ) -> Iterator[Sample]:
+        """Run block after block, trial after trial."""
+        trials = (trial for block in blocks for trial in block)
+        return samples(trials, profile, run_id, self._cpus, self._trying)
+
+
 def conduct(
     trials: Iterable[PlannedTrial],
     profile: Profile,
@@ -146,31 +250,28 @@ def conduct(
     run_id: str,
     reporter: Reporter,
     cpus: Sequence[int] | Placement,
-    stored: Callable[[Sample], object] | None = None,
-    trying: Trying | None = None,
 ) -> RunOutcome:
-    """Run `trials` in order and store each; StoreError when the disk will not take one.
+    """Run `trials` here in order and store each; StoreError when the disk will not take one."""
+    return gather(samples(trials, profile, run_id, cpus), folder, reporter)
 
-    `trying` runs one; unless told, here on `cpus`.
-    `stored` is told of each that is on the disk, before the next of `trials` is asked for.
+
+def gather(
+    measured: Iterable[Sample],
+    folder: RunFolder,
+    reporter: Reporter,
+    stored: Callable[[Sample], object] | None = None,
+) -> RunOutcome:
+    """Store each trial as it is known; StoreError when the disk will not take one.
+
+    `stored` is told of each that is on the disk, before the next is asked for.
     """
     outcome = RunOutcome.COMPLETE
-    ceilings = Ceilings(profile.ceiling_seconds, cpus, run_id, folder.append)
-    loads = [scenario.load for scenario in profile.scenarios]
-    measured = trying or here(cpus)
-    climb = Climb(limits(max(load.connections + load.idle_connections for load in loads)))
     try:
         with interruptible(), reporter:
-            for trial in trials:
-                if refusal := climb.refusal(trial):
-                    sample = untried(trial, run_id, cpus, stopped=refusal)
-                else:
-                    sample = dataclasses.replace(
-                        measured(trial, profile, run_id),
-                        ceiling_requests_per_second=ceilings.of(trial),
-                    )
-                    climb.climbed(trial, sample)
+            for sample in measured:
                 folder.append(sample)
+                if sample.cell.is_reference:
+                    continue
                 if stored:
                     stored(sample)
                 reporter.finished(sample)

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["Request", "run"]
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -14,8 +14,6 @@ from typing import Any
 from rich.console import Console
 
 from bench.interpreters.named import OWN, Interpreter
-from bench.measure.noise import watch
-from bench.measure.null import wake_up_ns
 from bench.measure.placement import Placement
 from bench.plan.duration import plan_seconds
 from bench.plan.order import Pairing, PlannedCell, PlannedTrial, cells, endless
@@ -23,20 +21,18 @@ from bench.plan.precision import Precision
 from bench.plan.rates import left_out, probes, resolve
 from bench.plan.scenarios import Profile
 from bench.run.conduct import (
+    Here,
+    Place,
     RunOutcome,
     Trying,
-    capacities,
-    conduct,
     describe,
-    here,
+    gather,
     interruptible,
 )
 from bench.run.progress import Reporter, header, reporter
 from reports.record import Sample
 from reports.store import RunFolder, Store
 from servers.catalog import Model
-
-LOOK_SECONDS = 0.2  # before a run: is anything else busy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,45 +64,47 @@ class Request:
         }
 
 
-def run(request: Request, results: Path, console: Console) -> tuple[RunFolder, RunOutcome]:
+def run(
+    request: Request, results: Path, console: Console, place: Place | None = None
+) -> tuple[RunFolder, RunOutcome]:
     """Measure, and store what was measured; KeyboardInterrupt before there is a run to store."""
 
     def say(line: str) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     profile = request.profile
-    now = watch(LOOK_SECONDS)
+    place = place or Here(request.cpus, request.trying)
     with interruptible():
-        # Of this machine, whose CPUs are none of a run's that is made elsewhere.
-        wake_up = {} if request.trying else wake_up_ns(request.cpus)
-        planned, options = _with_rates(request, say)
+        look = place.look()
+        planned, options = _with_rates(request, place, say)
     count = profile.blocks * len(planned)
     record = describe(
         profile,
         [model.name for model in request.models],
         request.seed,
         placement_override=request.placement,
-        wake_up_ns=wake_up,
+        wake_up_ns=look.wake_up_ns,
         interpreters=[each.to_json() for each in request.interpreters if each.name],
-        options=options | {"planned_trials": count},
+        machine=look.machine,
+        options=options | look.options | {"planned_trials": count},
     )
     folder = Store(results).create(record)
-    for line in header(record, count, plan_seconds(planned, profile), now):
+    for line in header(record, count, plan_seconds(planned, profile), look.noise):
         say(line)
     progress = reporter(console, count)
     precision = Precision(request.precision, request.budget_seconds, time.monotonic)
     measured: list[Sample] = []  # what the precision looks at, after every block
-    trials = _trials(request, planned, measured, progress, precision)
+    blocks = _blocks(request, planned, measured, progress, precision)
     stored = measured.append if request.precision else None
-    name = folder.path.name
-    outcome = conduct(trials, profile, folder, name, progress, request.cpus, stored, request.trying)
+    samples = place.samples(blocks, profile, folder.path.name)
+    outcome = gather(samples, folder, progress, stored)
     if precision.verdict:
         say(precision.verdict)
     return folder, outcome
 
 
 def _with_rates(
-    request: Request, say: Callable[[str], None]
+    request: Request, place: Place, say: Callable[[str], None]
 ) -> tuple[list[PlannedCell], dict[str, Any]]:
     """Pair scenarios with models, and turn shares of a capacity into rates."""
     paired = cells(
@@ -116,10 +114,9 @@ def _with_rates(
         request.interpreters,
         request.left_out,
     )
-    found = capacities(
+    found = place.capacities(
         probes(paired),
         request.profile,
-        request.trying or here(request.cpus),
         lambda cell, rate: say(
             f"capacity for {cell.scenario.name}, {cell.scenario.serving.placement}:"
             f" {cell.key.subject} {rate:,.0f} requests/s"
@@ -141,15 +138,15 @@ def _with_rates(
     return resolve(paired, found), request.options() | {"capacities": stored}
 
 
-def _trials(
+def _blocks(
     request: Request,
     planned: Sequence[PlannedCell],
     measured: Sequence[Sample],
     progress: Reporter,
     precision: Precision,
-) -> Iterable[PlannedTrial]:
+) -> Iterator[list[PlannedTrial]]:
     blocks: Iterator[list[PlannedTrial]] = endless(planned, request.seed)
     fewest = request.profile.blocks
     if request.precision and planned:
-        return precision.trials(blocks, fewest, measured, progress.more)
-    return (trial for block in islice(blocks, fewest) for trial in block)
+        return precision.blocks(blocks, fewest, measured, progress.more)
+    return islice(blocks, fewest)

@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from bench.across.trial import Across, Roles, roles_named, side_by_side
+from bench.across.trial import Across, Roles, RolesError, roles_named, side_by_side
 from bench.measure.placement import PLACEMENTS, allowed_cpus, chosen, find_placement
 from bench.plan.precision import DEFAULT_BUDGET, seconds, share, switch_seconds
 from bench.plan.scenarios import PROFILES, Profile, find_profile, find_scenario
@@ -43,6 +43,7 @@ from bench.verbs.common import (
     stored_run,
     warn,
 )
+from bench.verbs.hosts import Cluster, ClusterTls, placed
 from bench.verbs.results import known_metric, load_results
 from reports.files import replace_whole
 from reports.store import RunFolder, disk_errors
@@ -116,13 +117,11 @@ def run(
     budget: Annotated[
         str, typer.Option(metavar="10m", help="Give --precision up after this time.")
     ] = DEFAULT_BUDGET,
-    cluster: Annotated[
-        str,
-        typer.Option(
-            metavar="tcp://HOST:PORT",
-            help="Measure on this Dask scheduler's workers; local:N: here (with both).",
-        ),
-    ] = "",
+    cluster: Cluster = "",
+    cluster_tls: ClusterTls = "",
+    spread: Annotated[
+        bool, typer.Option("--spread", help="Send blocks to all hosts of --cluster, not to one.")
+    ] = False,
     server_host: Annotated[
         str, typer.Option(metavar="NAME", help="Run servers on the host of this worker.")
     ] = "",
@@ -162,8 +161,16 @@ def run(
         budget_seconds=seconds(budget),
     )
     console = Terminal()
-    with _on_hosts(request, cluster, roles) as placed:
-        folder, outcome = session.run(placed, results, console)
+    if roles and (spread or cluster_tls):
+        raise RolesError(
+            "--spread and --cluster-tls do not go with --server-host: they are for blocks"
+        )
+    alone = "" if roles else cluster
+    with (
+        _on_hosts(request, cluster, roles) as across,
+        placed(alone, cluster_tls, spread, cpus, warn) as place,
+    ):
+        folder, outcome = session.run(across, results, console, place)
     if outcome is RunOutcome.INTERRUPTED:
         console.print("interrupted")
     publish_run(folder, console)
